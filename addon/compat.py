@@ -1,0 +1,47 @@
+"""The one module that knows Blender 4.5 from 5.x."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+BLENDER_5 = bpy.app.version >= (5, 0, 0)
+
+
+def use_nodes(owner: Any) -> bpy.types.NodeTree:
+    """Return the node tree of a material, world or light, made where 4.5 has none yet."""
+    if not BLENDER_5:
+        owner.use_nodes = True
+    return owner.node_tree
+
+
+def write_as_video(image_settings: bpy.types.ImageFormatSettings) -> None:
+    """Set an output to a film file."""
+    if BLENDER_5:
+        image_settings.media_type = "VIDEO"
+    image_settings.file_format = "FFMPEG"
+
+
+def fcurves(owner: bpy.types.ID) -> Any:
+    """Return the F-curves of a data-block's own action, made where there is none.
+
+    Works the same on 4.5 and 5.x; ``action.fcurves`` does not.
+    """
+    animation = owner.animation_data or owner.animation_data_create()
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(owner.name)
+    action = animation.action
+    if animation.action_slot is None:
+        animation.action_slot = action.slots.new(owner.id_type, owner.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(animation.action_slot, ensure=True).fcurves
+
+
+def set_font(node: bpy.types.Node, font: bpy.types.VectorFont) -> None:
+    """Set the typeface of a String to Curves node: a socket in 5.x, a property before."""
+    if "Font" in node.inputs:
+        node.inputs["Font"].default_value = font
+    else:
+        node.font = font

@@ -1,0 +1,186 @@
+"""Looks: material, lights and world.
+
+All texture comes from the data: hue follows height and side, edges brighten with the facing
+ratio, and nothing is procedural noise. Lights are area lights sized by the land.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from mathutils import Vector
+
+from . import compat
+from .surface import WIDTH
+
+Color = tuple[float, float, float]
+
+FLESH_ROSE = ("2c3a86", "5c55a8", "8a5aa6", "a04d5a", "c9786c", "e3a895")
+FLESH_GOLD = ("33439a", "6d66b8", "7d4a94", "976548", "c08a5c", "e2b98a")
+"""Colours by height, from the tip of the funnel to the rim, on either side of the land."""
+
+
+def linear(hexadecimal: str) -> Color:
+    """Return the linear RGB of an sRGB colour such as "da9c8c"."""
+    channels = [int(hexadecimal[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    )
+    return red, green, blue
+
+
+def flesh_material(relief: float) -> bpy.types.Material:
+    """Build the flesh material: skin over a height ramp, rose on one side and gold on the other.
+
+    Parameters
+    ----------
+    relief : float
+        Height of the land in Blender units.
+    """
+    material = bpy.data.materials.new("Flesh")
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = _Graph(tree)
+
+    place = graph.add("ShaderNodeTexCoord").outputs["Object"]
+    axes = graph.add("ShaderNodeSeparateXYZ", Vector=place).outputs
+    height = graph.map_range(axes["Z"], 0, relief)
+    side = graph.map_range(axes["X"], -0.3 * WIDTH, 0.3 * WIDTH, smooth=True)
+    color = graph.mix(side, graph.ramp(height, FLESH_ROSE), graph.ramp(height, FLESH_GOLD))
+
+    # Edges: seen at a grazing angle, skin turns pale and catches the light.
+    facing = graph.add("ShaderNodeLayerWeight", Blend=0.25).outputs["Facing"]
+    color = graph.mix(graph.math("MULTIPLY", facing, 0.55), color, (1.0, 0.86, 0.78, 1.0))
+
+    skin = graph.add(
+        "ShaderNodeBsdfPrincipled",
+        **{
+            "Base Color": color,
+            "Roughness": 0.46,
+            "Subsurface Weight": 0.18,
+            "Subsurface Radius": (1.0, 0.38, 0.3),
+            "Subsurface Scale": 0.02 * WIDTH,
+            "Sheen Weight": 0.5,
+            "Sheen Roughness": 0.4,
+            "Coat Weight": 0.12,
+            "Coat Roughness": 0.25,
+        },
+    )
+    output = graph.add("ShaderNodeOutputMaterial", Surface=skin.outputs["BSDF"])
+    output.is_active_output = True
+    return material
+
+
+def flesh_lights(relief: float) -> list[bpy.types.Object]:
+    """Build the flesh rig: a soft key, a strong rim, a light of its own for the funnel's inside.
+
+    Places are in widths of the land, heights in reliefs.
+    """
+    middle = (0.0, 0.0, 0.35 * relief)
+    return [
+        _area("Key", (-0.75, -0.75, -0.35), middle, 0.55, 900, "ffe2cf", relief),
+        _area("Rim", (0.55, 0.95, -0.25), middle, 0.5, 2600, "ffd9b8", relief),
+        _area("Side", (1.1, -0.15, 0.1), middle, 0.35, 700, "c9b4ff", relief),
+        _area("Inside", (0.0, 0.0, 2.2), middle, 0.5, 500, "ff9f8a", relief),
+    ]
+
+
+def _area(
+    name: str,
+    place: tuple[float, float, float],
+    target: tuple[float, float, float],
+    size: float,
+    watts: float,
+    color: str,
+    relief: float,
+) -> bpy.types.Object:
+    light = bpy.data.lights.new(name, "AREA")
+    light.shape = "DISK"
+    light.size = size * WIDTH
+    light.energy = watts
+    light.color = linear(color)
+    lamp = bpy.data.objects.new(name, light)
+    lamp.location = (place[0] * WIDTH, place[1] * WIDTH, place[2] * relief)
+    lamp.rotation_euler = (Vector(target) - lamp.location).to_track_quat("-Z", "Y").to_euler()
+    lamp.visible_camera = False
+    return lamp
+
+
+def black_world() -> bpy.types.World:
+    """Build a world without light."""
+    world = bpy.data.worlds.new("Black")
+    background = next(node for node in compat.use_nodes(world).nodes if node.type == "BACKGROUND")
+    background.inputs["Color"].default_value = (0, 0, 0, 1)
+    world.color = (0, 0, 0)
+    return world
+
+
+def glowing_material(name: str, color: str, strength: float) -> bpy.types.Material:
+    """Build a material that only shines: for text and for the minimizer."""
+    material = bpy.data.materials.new(name)
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = _Graph(tree)
+    glow = graph.add("ShaderNodeEmission", Color=(*linear(color), 1.0), Strength=strength)
+    graph.add("ShaderNodeOutputMaterial", Surface=glow.outputs["Emission"])
+    return material
+
+
+class _Graph:
+    """Nodes by what goes into them: sockets by name, values or other nodes' outputs."""
+
+    def __init__(self, tree: bpy.types.NodeTree) -> None:
+        self.tree = tree
+        self.column = 0
+
+    def add(self, kind: str, **inputs: Any) -> bpy.types.Node:
+        node = self.tree.nodes.new(kind)
+        node.location = (self.column * 190, -60 * (self.column % 3))
+        self.column += 1
+        for name, value in inputs.items():
+            self.feed(node.inputs[name], value)
+        return node
+
+    def feed(self, socket: bpy.types.NodeSocket, value: Any) -> None:
+        if isinstance(value, bpy.types.NodeSocket):
+            self.tree.links.new(value, socket)
+        else:
+            socket.default_value = value
+
+    def math(self, operation: str, *values: Any) -> bpy.types.NodeSocket:
+        node = self.add("ShaderNodeMath")
+        node.operation = operation
+        for socket, value in zip(node.inputs, values, strict=False):
+            self.feed(socket, value)
+        return node.outputs["Value"]
+
+    def map_range(
+        self, value: Any, low: float, high: float, smooth: bool = False
+    ) -> bpy.types.NodeSocket:
+        node = self.add("ShaderNodeMapRange", Value=value)
+        node.interpolation_type = "SMOOTHSTEP" if smooth else "LINEAR"
+        node.inputs["From Min"].default_value = low
+        node.inputs["From Max"].default_value = high
+        return node.outputs["Result"]
+
+    def ramp(self, value: Any, colors: tuple[str, ...]) -> bpy.types.NodeSocket:
+        node = self.add("ShaderNodeValToRGB", Fac=value)
+        node.color_ramp.interpolation = "EASE"
+        elements = node.color_ramp.elements
+        while len(elements) < len(colors):
+            elements.new(0.5)
+        for index, color in enumerate(colors):
+            elements[index].position = index / (len(colors) - 1)
+            elements[index].color = (*linear(color), 1.0)
+        return node.outputs["Color"]
+
+    def mix(self, factor: Any, first: Any, second: Any) -> bpy.types.NodeSocket:
+        node = self.add("ShaderNodeMix")
+        node.data_type = "RGBA"
+        # The node carries a set of sockets for each data type: names alone are ambiguous.
+        sockets = {s.identifier: s for s in (*node.inputs, *node.outputs)}
+        self.feed(sockets["Factor_Float"], factor)
+        self.feed(sockets["A_Color"], first)
+        self.feed(sockets["B_Color"], second)
+        return sockets["Result_Color"]

@@ -1,0 +1,180 @@
+"""Text in the picture: titles before the lens, the live loss beside the minimizer.
+
+Native objects only: text curves parented to the camera, and Geometry Nodes that turn one keyed
+number into curves, so the loss counts on a Blender without the add-on. Numbers are original losses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import compat
+from .animation import key_linear
+from .look import glowing_material
+from .surface import WIDTH
+
+FONT = Path(__file__).parent / "assets" / "fonts" / "BarlowCondensed-Medium.ttf"
+
+DEPTH = 0.05 * WIDTH
+"""How far before the lens the titles stand: nearer than any land comes."""
+
+MARGIN = 0.045
+"""Between text and the frame's border, in frame widths."""
+
+
+def condensed_font() -> bpy.types.VectorFont:
+    """Load the typeface, packed into the .blend so that it travels."""
+    font = bpy.data.fonts.load(str(FONT), check_existing=True)
+    if font.packed_file is None:
+        font.pack()
+    return font
+
+
+def titles(
+    camera: bpy.types.Object, aspect: float, title: str, sentence: str, recipe_lines: list[str]
+) -> list[bpy.types.Object]:
+    """Build the title block, lower left, and the recipe of the run, lower right.
+
+    Parameters
+    ----------
+    camera : Object
+        The text is parented to it and sized for its lens and shift.
+    aspect : float
+        Width of the picture over its height.
+    title, sentence : str
+        The piece's name and what it is.
+    recipe_lines : list of str
+        How it was made, a line each.
+    """
+    left, right, bottom = _frame(camera.data, aspect)
+    width = right - left
+    margin = MARGIN * width
+    pale = glowing_material("Text", "f2e9e4", 0.85)
+    dim = glowing_material("Text dim", "f2e9e4", 0.42)
+    made = []
+    blocks = (
+        ("Title", title, "LEFT", left + margin, 0.042, 0.030, pale),
+        ("Sentence", sentence, "LEFT", left + margin, 0.0145, 0.0, dim),
+        ("Recipe", "\n".join(recipe_lines), "RIGHT", right - margin, 0.0145, 0.0, dim),
+    )
+    for name, body, align, x, size, rise, material in blocks:
+        curve = bpy.data.curves.new(name, "FONT")
+        curve.body = body.upper()
+        curve.font = condensed_font()
+        curve.size = size * width
+        curve.space_character = 1.06
+        curve.space_line = 1.1
+        curve.align_x, curve.align_y = align, "BOTTOM"
+        curve.materials.append(material)
+        text = bpy.data.objects.new(name, curve)
+        text.parent = camera
+        text.location = (x, bottom + margin + rise * width, -DEPTH)
+        _only_seen(text)
+        made.append(text)
+    return made
+
+
+def _frame(camera: bpy.types.Camera, aspect: float) -> tuple[float, float, float]:
+    """Return left, right and bottom of the picture at the titles' depth, camera space."""
+    width = DEPTH * camera.sensor_width / camera.lens
+    if aspect < 1:  # the sensor's width is the picture's longer side
+        width *= aspect
+    unit = width if aspect >= 1 else width / aspect
+    middle_x, middle_y = camera.shift_x * unit, camera.shift_y * unit
+    return middle_x - width / 2, middle_x + width / 2, middle_y - width / aspect / 2
+
+
+def _only_seen(thing: bpy.types.Object) -> None:
+    """Keep an overlay out of the land's light: the camera sees it, nothing else does."""
+    for ray in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
+        setattr(thing, f"visible_{ray}", False)
+
+
+def bead(frames: ArrayLike, places: np.ndarray) -> bpy.types.Object:
+    """Build the minimizer's mark: a small shining bead, exactly on the measured loss.
+
+    Parameters
+    ----------
+    frames : array_like
+        ``(n,)`` film frames of the snapshots.
+    places : ndarray
+        ``(n, 3)`` places on the land, Blender units.
+    """
+    mesh = bpy.data.meshes.new("Bead")
+    mesh.from_pydata(*_icosphere(0.007 * WIDTH))
+    mesh.shade_smooth()
+    mesh.materials.append(glowing_material("Bead", "fff1dc", 1.6))
+    mark = bpy.data.objects.new("Bead", mesh)
+    for axis in range(3):
+        key_linear(mark, "location", frames, places[:, axis], axis)
+    _only_seen(mark)
+    return mark
+
+
+def _icosphere(radius: float) -> tuple[list, list, list]:
+    import bmesh
+
+    shape = bmesh.new()
+    bmesh.ops.create_icosphere(shape, subdivisions=3, radius=radius)
+    vertices = [tuple(v.co) for v in shape.verts]
+    faces = [[v.index for v in face.verts] for face in shape.faces]
+    shape.free()
+    return vertices, [], faces
+
+
+def live_loss(
+    mark: bpy.types.Object, camera: bpy.types.Object, frames: ArrayLike, losses: ArrayLike
+) -> bpy.types.Object:
+    """Build the label beside the minimizer: the original loss, counting.
+
+    Parameters
+    ----------
+    mark : Object
+        What the label stands beside and moves with.
+    camera : Object
+        What it faces.
+    frames, losses : array_like
+        ``(n,)`` each.
+    """
+    tree = bpy.data.node_groups.new("Live loss", "GeometryNodeTree")
+    tree.is_modifier = True
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    value = tree.nodes.new("ShaderNodeValue")
+    value.name = value.label = "Loss"
+    text = tree.nodes.new("FunctionNodeValueToString")
+    text.inputs["Decimals"].default_value = 3
+    joined = tree.nodes.new("GeometryNodeStringJoin")
+    caption = tree.nodes.new("FunctionNodeInputString")
+    caption.string = "LOSS "
+    curves = tree.nodes.new("GeometryNodeStringToCurves")
+    compat.set_font(curves, condensed_font())
+    curves.inputs["Size"].default_value = 0.032 * WIDTH
+    fill = tree.nodes.new("GeometryNodeFillCurve")
+    paint = tree.nodes.new("GeometryNodeSetMaterial")
+    paint.inputs["Material"].default_value = glowing_material("Label", "fff1dc", 0.9)
+    realise = tree.nodes.new("GeometryNodeRealizeInstances")
+    out = tree.nodes.new("NodeGroupOutput")
+    chain = (curves, realise, fill, paint, out)
+    tree.links.new(value.outputs[0], text.inputs["Value"])
+    # Strings into a multi-input socket are joined last link first.
+    tree.links.new(text.outputs[0], joined.inputs["Strings"])
+    tree.links.new(caption.outputs[0], joined.inputs["Strings"])
+    tree.links.new(joined.outputs[0], curves.inputs["String"])
+    for before, after in zip(chain, chain[1:], strict=False):
+        tree.links.new(before.outputs[0], after.inputs[0])
+    for column, node in enumerate((value, text, caption, joined, *chain)):
+        node.location = (200 * column, 0)
+    key_linear(tree, f'nodes["{value.name}"].outputs[0].default_value', frames, losses)
+
+    label = bpy.data.objects.new("Live loss", bpy.data.meshes.new("Live loss"))
+    label.modifiers.new("Live loss", "NODES").node_group = tree
+    label.parent = mark
+    facing = label.constraints.new("COPY_ROTATION")
+    facing.target = camera
+    _only_seen(label)
+    return label

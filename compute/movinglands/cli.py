@@ -1,0 +1,118 @@
+"""The command line: ``lands``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .errors import UserError
+from .recipe import (
+    QUALITIES,
+    Recipe,
+    find_recipe,
+    parse_change,
+    read_recipe,
+    scene_folder,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``lands`` and return its exit code: 0 done, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"lands: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lands", description="Films of loss landscapes.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    scenes = commands.add_parser("scenes", help="list the pieces")
+    scenes.set_defaults(run=_scenes)
+
+    computing = commands.add_parser("compute", help="train and evaluate: a sequence file")
+    computing.set_defaults(run=_compute)
+    filming = commands.add_parser("film", help="the whole way: compute, build, render, encode")
+    filming.set_defaults(run=_film)
+    for command in (computing, filming):
+        command.add_argument("scene", metavar="SCENE|FILE.toml")
+        command.add_argument("--quality", choices=QUALITIES, default="preview")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps ...")
+        command.add_argument("--restart", action="store_true", help="throw away what is there")
+    computing.add_argument("-o", "--output", type=Path, metavar="FILE.h5")
+    filming.add_argument("-o", "--output", type=Path, metavar="FOLDER")
+
+    info = commands.add_parser("info", help="what is in a sequence file")
+    info.add_argument("file", type=Path)
+    info.add_argument("--json", action="store_true")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _scenes(options: argparse.Namespace) -> None:
+    for file in sorted(scene_folder().glob("*.toml")):
+        recipe = read_recipe(file.read_text(), str(file))
+        print(f"{file.stem:<12} {recipe.sentence}")
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    file = find_recipe(options.scene)
+    changes = dict(parse_change(assignment) for assignment in options.set)
+    return read_recipe(file.read_text(), str(file), options.quality, changes)
+
+
+def _default_folder(options: argparse.Namespace) -> Path:
+    name = Path(options.scene).stem
+    return Path("films") / (name if options.quality == "preview" else f"{name}-{options.quality}")
+
+
+def _compute(options: argparse.Namespace) -> None:
+    from .compute import compute
+
+    recipe = _recipe(options)
+    path = options.output or _default_folder(options) / f"{Path(options.scene).stem}.h5"
+    if compute(recipe, path, options.device, options.restart):
+        print(f"{path}: done.")
+    else:
+        print(f"{path}: all there already.")
+
+
+def _film(options: argparse.Namespace) -> None:
+    from .film import film
+
+    folder = options.output or _default_folder(options)
+    film(_recipe(options), folder, Path(options.scene).stem, options.device, options.restart)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .sequence import describe
+
+    summary = describe(options.file)
+    if options.json:
+        print(json.dumps(summary, indent=2))
+        return
+    surfaces: dict[str, dict[str, Any]] = summary.pop("surfaces")
+    for key, value in summary.items():
+        print(f"{key:<15}{value}")
+    for name, surface in surfaces.items():
+        print(f"\nsurface {name}")
+        for key, value in surface.items():
+            shown = " to ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
+            print(f"  {key:<15}{shown}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""The whole computation: a recipe in, a sequence file out, resumable at every moment.
+
+Beside the file lies its journal, a folder of small files, each written whole: the state of the
+training, a snapshot for each frame, the losses of each frame. What is there is not done again;
+when the sequence is complete the journal goes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from . import data as datasets
+from . import networks
+from .directions import Weights, project, random_plane
+from .errors import UserError
+from .evaluate import LossOfWeights, evaluate, grid, loss_of_weights
+from .recipe import Recipe, read_recipe
+from .sequence import SurfaceData, open_sequence, write_sequence
+from .training import Snapshot, batch_of_step, snapshot_steps, train
+
+PUBLISH_EVERY = 30.0
+"""Seconds between two renewals of a growing file."""
+
+
+def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = False) -> bool:
+    """Compute a recipe's sequence, or go on with it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to compute.
+    path : Path
+        The sequence file; its journal is ``<path>.journal``.
+    device : str
+        A torch device, or "auto": CUDA, else MPS, else the CPU.
+    restart : bool
+        Throw away what is there of another recipe.
+
+    Returns
+    -------
+    bool
+        False where everything was there already.
+
+    Raises
+    ------
+    UserError
+        Where the file or its journal holds another recipe, or there is no room for the result.
+    """
+    journal = path.with_name(path.name + ".journal")
+    if restart:
+        shutil.rmtree(journal, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    if path.exists() and _is_complete(path, recipe):
+        return False
+    _check_room(recipe, path)
+    _open_journal(journal, recipe)
+    where = choose_device(device)
+    print(f"Computing {recipe.title} on {_name_of(where)}.")
+
+    data = datasets.digits(recipe.data.size, recipe.data.seed).to(where)
+    module = networks.convnet(
+        data.images.shape[1],
+        recipe.network.width,
+        recipe.network.depth,
+        data.classes,
+        recipe.network.seed,
+    ).to(where)
+    _train(recipe, module, data, journal)
+    _evaluate(recipe, _Shot(recipe, module, data, journal), path)
+    shutil.rmtree(journal)
+    return True
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU."""
+    if name == "auto":
+        name = "cpu"
+        if torch.cuda.is_available():
+            name = "cuda"
+        elif torch.backends.mps.is_available():
+            name = "mps"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"--device {name}: torch finds no such device here.") from None
+    return device
+
+
+def _name_of(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else device.type
+
+
+def _is_complete(path: Path, recipe: Recipe) -> bool:
+    with open_sequence(path) as file:
+        made = read_recipe(str(file.attrs["recipe"]), str(path)).computed()
+        for key, value in recipe.computed().items():
+            if made[key] != value:
+                raise UserError(
+                    f"{path} was made with {key} = {made[key]!r}, now asked {value!r}: "
+                    "give another file with -o, or --restart to replace it."
+                )
+        surfaces = [file["surfaces"][name] for name in file["surfaces"]]
+        return all(bool(np.all(surface["evaluated"])) for surface in surfaces)
+
+
+def _open_journal(journal: Path, recipe: Recipe) -> None:
+    for folder in ("snapshots", "frames"):
+        (journal / folder).mkdir(parents=True, exist_ok=True)
+    note = journal / "recipe.toml"
+    if note.exists():
+        begun = read_recipe(note.read_text(), str(note))
+        if begun.computed() != recipe.computed():
+            raise UserError(
+                f"{journal} holds the beginning of another recipe: give another file with -o, "
+                "or --restart to begin anew."
+            )
+    _write_whole(note, recipe.to_toml().encode())
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is either absent or complete, even after a power cut."""
+    partial = path.with_name(path.name + ".writing")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _check_room(recipe: Recipe, path: Path) -> None:
+    points = recipe.surface.resolution**2
+    needed = 2 * 4 * points * len(snapshot_steps(recipe.training))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    asked = f"surface.resolution = {recipe.surface.resolution}"
+    if needed > free:
+        raise UserError(f"{asked} takes {_gb(needed)} of disk, {_gb(free)} are free: ask for less.")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 16 * points > memory:
+        raise UserError(f"{asked} takes {_gb(16 * points)} of memory, there are {_gb(memory)}.")
+
+
+def _gb(amount: float) -> str:
+    return f"{amount / 1e9:.1f} GB"
+
+
+def _snapshot_file(journal: Path, step: int) -> Path:
+    return journal / "snapshots" / f"{step:09d}.pt"
+
+
+def _save(path: Path, content: object) -> None:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    _write_whole(path, buffer.getvalue())
+
+
+def _train(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: Path) -> None:
+    steps = snapshot_steps(recipe.training)
+    saved = journal / "training.pt"
+    start = Snapshot(**torch.load(saved, weights_only=True)) if saved.exists() else None
+    done = 0 if start is None else steps.index(start.step) + 1
+    with _progress("training", len(steps), done, "snapshot") as progress:
+        for snapshot in train(module, data, recipe.training, steps, start):
+            # The snapshot first: whoever reads training.pt may rely on all before it.
+            kept = {"module": snapshot.module, "scalars": snapshot.scalars}
+            _save(_snapshot_file(journal, snapshot.step), kept)
+            _save(saved, vars(snapshot))
+            progress.update()
+
+
+def _progress(label: str, total: int, done: int, unit: str) -> tqdm:
+    return tqdm(desc=f"{label:>9}", total=total, initial=done, unit=f" {unit}", mininterval=0.5)
+
+
+class _Shot:
+    """The plane of a sequence, frame by frame, from the snapshots in the journal."""
+
+    def __init__(
+        self, recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: Path
+    ) -> None:
+        self.recipe, self.module, self.journal = recipe, module, journal
+        self.steps = snapshot_steps(recipe.training)
+        surface = recipe.surface
+        batch = batch_of_step(len(data.images), surface.batch, surface.batch_seed, 0)
+        self.batch = [part[batch.to(part.device)] for part in (data.images, data.labels)]
+        self.coordinates = np.linspace(-surface.range, surface.range, surface.resolution)
+        self.final, _ = self.network(len(self.steps) - 1)
+        self.u, self.v = random_plane(
+            self.final, surface.seed, surface.normalisation, surface.one_dimensional
+        )
+
+    def network(self, t: int) -> tuple[Weights, LossOfWeights]:
+        """Return the weights of frame t, and the loss as a function of weights around them."""
+        saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
+        self.module.load_state_dict(saved["module"])
+        weights = {name: p.detach().clone() for name, p in self.module.named_parameters()}
+        mode = self.recipe.surface.mode
+        return weights, loss_of_weights(self.module, F.cross_entropy, *self.batch, mode)
+
+    def centre(self, weights: Weights) -> Weights:
+        """Return the weights at the middle of the window."""
+        return weights if self.recipe.surface.window == "travelling" else self.final
+
+    def evaluate(self, t: int) -> Iterator[torch.Tensor]:
+        """Evaluate frame t, a launch at a time, row after row."""
+        weights, of_weights = self.network(t)
+        axis = torch.from_numpy(self.coordinates).to(self.batch[0].device)
+        return evaluate(of_weights, self.centre(weights), self.u, self.v, grid(axis, axis))
+
+    def describe(self) -> SurfaceData:
+        """Gather all that is known before any frame is evaluated."""
+        count = len(self.steps)
+        origin, minimizer = np.zeros((count, 2)), np.zeros((count, 3))
+        scalars: dict[str, np.ndarray] = {}
+        for t in range(count):
+            weights, of_weights = self.network(t)
+            minimizer[t, :2] = project(weights, self.final, self.u, self.v)
+            with torch.no_grad():
+                minimizer[t, 2] = of_weights(weights).item()
+            if self.recipe.surface.window == "travelling":
+                origin[t] = minimizer[t, :2]
+            saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
+            for name, value in saved["scalars"].items():
+                scalars.setdefault(name, np.zeros(count))[t] = value
+        return SurfaceData(
+            alpha=self.coordinates,
+            beta=self.coordinates,
+            step=np.array(self.steps),
+            origin=origin,
+            minimizer=minimizer,
+            frame=self.losses,
+            scalars=scalars,
+            attrs=_attributes(self.recipe, sum(w.numel() for w in self.final.values())),
+        )
+
+    def file(self, t: int) -> Path:
+        """Return where the journal keeps the losses of frame t."""
+        return self.journal / "frames" / f"{t:06d}.npy"
+
+    def losses(self, t: int) -> np.ndarray | None:
+        """Return the losses of frame t, or None while they are missing."""
+        return np.load(self.file(t)) if self.file(t).exists() else None
+
+
+def _attributes(recipe: Recipe, parameters: int) -> dict[str, object]:
+    network, training, surface = recipe.network, recipe.training, recipe.surface
+    return {
+        "network": f"{network.name}, {network.depth} convolutions of {network.width} channels",
+        "parameters": parameters,
+        "data": f"{recipe.data.name}, {recipe.data.size} x {recipe.data.size}",
+        "optimizer": f"SGD, learning rate {training.learning_rate:g}, "
+        f"momentum {training.momentum:g}, weight decay {training.weight_decay:g}, "
+        f"batch {training.batch}",
+        "batch": surface.batch,
+        "mode": surface.mode,
+        "directions": f"random, seed {surface.seed}",
+        "normalisation": f"{surface.normalisation}, one-dimensional: {surface.one_dimensional}",
+        "window": surface.window,
+    }
+
+
+def _evaluate(recipe: Recipe, shot: _Shot, path: Path) -> None:
+    surface = shot.describe()
+
+    def publish() -> None:
+        write_sequence(path, recipe.title, recipe.to_toml(), {"network": surface})
+
+    missing = [t for t in range(len(shot.steps)) if not shot.file(t).exists()]
+    size = recipe.surface.resolution
+    total = len(shot.steps) * size**2
+    done = total - len(missing) * size**2
+    published = time.monotonic()
+    with _progress("surfaces", total, done, "point") as progress:
+        for t in missing:
+            losses = []
+            for launched in shot.evaluate(t):
+                losses.append(launched)
+                progress.update(len(launched))
+            buffer = io.BytesIO()
+            np.save(buffer, torch.cat(losses).reshape(size, size).cpu().numpy())
+            _write_whole(shot.file(t), buffer.getvalue())
+            if time.monotonic() - published > PUBLISH_EVERY:
+                publish()
+                published = time.monotonic()
+    publish()

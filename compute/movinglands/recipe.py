@@ -1,0 +1,273 @@
+"""Recipes: what a piece is made of, as TOML, checked before anything is computed.
+
+A recipe has one table for each step of the way, and ``[quality.<name>.<table>]`` tables that
+change numbers only. The dataclasses below are the schema: their fields are the keys, their
+defaults the defaults, their metadata the bounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from .errors import UserError
+
+QUALITIES = ("preview", "standard", "final")
+
+
+def _one_of(default: str, *others: str) -> Any:
+    return field(default=default, metadata={"choices": (default, *others)})
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the network learns. Images are resized to ``size`` x ``size`` pixels."""
+
+    name: str = _one_of("digits")
+    size: int = _number(8, 4, 512)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network: ``depth`` 3 x 3 convolutions of ``width`` channels with BatchNorm."""
+
+    name: str = _one_of("convnet")
+    width: int = _number(12, 1, 4096)
+    depth: int = _number(6, 1, 200)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stochastic gradient descent, and how many of its moments are filmed.
+
+    ``spacing`` is the power p in ``step = steps * (k / (snapshots - 1)) ** p``: above 1 the first
+    steps, where the loss falls fastest, get more of the film.
+    """
+
+    learning_rate: float = _number(0.05, 0, 1e6)
+    momentum: float = _number(0.9, 0, 1)
+    weight_decay: float = _number(0.0, 0, 1)
+    batch: int = _number(64, 1, 1_000_000)
+    steps: int = _number(400, 1, 1_000_000_000)
+    snapshots: int = _number(72, 2, 1_000_000)
+    spacing: float = _number(1.0, 0.1, 10)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The window on the loss: where it looks, how finely, and on which data.
+
+    ``range`` is half the window's width in units of the filter-normalised directions. ``window``
+    is "travelling" (centred on the current weights) or "fixed" (on the final ones). The loss is
+    measured on one fixed batch of ``batch`` training images, BatchNorm in ``mode``.
+    """
+
+    resolution: int = _number(160, 2, 20_000)
+    range: float = _number(1.0, 1e-9, 1e9)
+    window: str = _one_of("travelling", "fixed")
+    mode: str = _one_of("train", "eval")
+    batch: int = _number(8, 1, 1_000_000)
+    batch_seed: int = 0
+    normalisation: str = _one_of("filter", "layer", "none")
+    one_dimensional: str = _one_of("ignore", "weights")
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Film:
+    """The film: its length, its pictures, and the text in them. Seconds, pixels, samples."""
+
+    fps: int = _number(24, 1, 240)
+    seconds: float = _number(4.0, 0.01, 36_000)
+    width: int = _number(640, 16, 16_384)
+    height: int = _number(360, 16, 16_384)
+    samples: int = _number(24, 1, 65_536)
+    poster_at: float = _number(0.7, 0, 1)
+    poster_width: int = _number(1280, 16, 16_384)
+    poster_samples: int = _number(96, 1, 65_536)
+    motion_blur: bool = False
+    titles: bool = True
+
+
+@dataclass(frozen=True)
+class Look:
+    """Material, light and the transform from loss to height.
+
+    ``relief`` is the height of the land over the width of the window.
+    """
+
+    name: str = _one_of("flesh")
+    scale: str = _one_of("log", "linear", "symlog")
+    relief: float = _number(0.5, 0.001, 100)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where the film is seen from. Degrees; ``distance`` in widths of the window."""
+
+    rig: str = _one_of("ride")
+    lens: float = _number(60.0, 1, 5000)
+    azimuth: float = _number(0.0, -360, 360)
+    elevation: float = _number(-10.0, -90, 90)
+    distance: float = _number(0.8, 0.01, 100)
+    drift: float = _number(10.0, -360, 360)
+    third: float = _number(0.33, 0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole piece, resolved: every key has its value and is within its bounds."""
+
+    title: str = "Untitled"
+    sentence: str = ""
+    credits: str = ""
+    quality: str = "preview"
+    data: Data = field(default_factory=Data)
+    network: Network = field(default_factory=Network)
+    training: Training = field(default_factory=Training)
+    surface: Surface = field(default_factory=Surface)
+    film: Film = field(default_factory=Film)
+    look: Look = field(default_factory=Look)
+    camera: Camera = field(default_factory=Camera)
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML text; reading it again gives an equal recipe."""
+        return tomli_w.dumps(dataclasses.asdict(self))
+
+    def computed(self) -> dict[str, Any]:
+        """Return the keys that decide what is computed, by dotted name.
+
+        The others (title, film, look, camera) change the pictures, not the surfaces.
+        """
+        tables = ("data", "network", "training", "surface")
+        values = dataclasses.asdict(self)
+        return {f"{table}.{key}": value for table in tables for key, value in values[table].items()}
+
+
+def read_recipe(
+    text: str, source: str, quality: str | None = None, changes: dict[str, Any] | None = None
+) -> Recipe:
+    """Read and check a recipe.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    source : str
+        What to call the text in errors, a file name mostly.
+    quality : str, optional
+        One of ``QUALITIES``; its tables are laid over the others. By default the recipe's own
+        ``quality`` key, else "preview".
+    changes : dict, optional
+        Last word, by dotted key: ``{"surface.resolution": 548}``.
+
+    Raises
+    ------
+    UserError
+        For TOML that cannot be parsed, an unknown key, a value of the wrong type or out of bounds.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{source}: not TOML: {error}.") from None
+    layers = values.pop("quality", {})
+    if isinstance(layers, str):  # a resolved recipe, as a sequence file carries it
+        quality, layers = quality or layers, {}
+    quality = quality or QUALITIES[0]
+    if quality not in QUALITIES:
+        raise UserError(f"Quality {quality!r}: expected one of {', '.join(QUALITIES)}.")
+    for name in layers:
+        if name not in QUALITIES:
+            raise UserError(f"{source}: quality.{name}: expected {', '.join(QUALITIES)}.")
+    for table, entries in layers.get(quality, {}).items():
+        if not isinstance(entries, dict):
+            raise UserError(f"{source}: quality.{quality}.{table}: expected a table of keys.")
+        values.setdefault(table, {}).update(entries)
+    for key, value in (changes or {}).items():
+        table, _, name = key.rpartition(".")
+        (values.setdefault(table, {}) if table else values)[name] = value
+    return _build(Recipe, values | {"quality": quality}, source, "")
+
+
+def parse_change(assignment: str) -> tuple[str, Any]:
+    """Split ``surface.resolution=548`` into its key and its TOML value (a bare word is text)."""
+    key, equals, value = assignment.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {assignment}: expected KEY=VALUE, surface.resolution=548 say.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _build(cls: type, values: Any, source: str, path: str) -> Any:
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: {path.rstrip('.')}: expected a table of keys, got {values!r}.")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise UserError(f"{source}: unknown key {path}{key}; known are {', '.join(fields)}.")
+    checked = {}
+    for key, value in values.items():
+        if dataclasses.is_dataclass(factory := fields[key].default_factory):
+            checked[key] = _build(factory, value, source, f"{path}{key}.")  # type: ignore[arg-type]
+        else:
+            checked[key] = _check(fields[key], value, f"{source}: {path}{key}")
+    return cls(**checked)
+
+
+def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
+    expected = type(spec.default)
+    if expected is float and type(value) is int:
+        value = float(value)
+    if type(value) is not expected:
+        raise UserError(f"{where}: expected {expected.__name__}, got {value!r}.")
+    choices, low = spec.metadata.get("choices"), spec.metadata.get("low")
+    if choices and value not in choices:
+        raise UserError(f"{where}: expected one of {', '.join(choices)}, got {value!r}.")
+    if low is not None and not low <= value <= spec.metadata["high"]:
+        high = spec.metadata["high"]
+        raise UserError(f"{where}: expected {low:g} to {high:g}, got {value!r}.")
+    return value
+
+
+def scene_folder() -> Path:
+    """Return the folder of the pieces' recipes: beside the package, or the checkout's."""
+    here = Path(__file__).resolve().parent
+    inside = here / "scenes"
+    return inside if inside.is_dir() else here.parents[1] / "scenes"
+
+
+def find_recipe(scene: str) -> Path:
+    """Return the recipe file of a piece's name, or of a path to one.
+
+    Raises
+    ------
+    UserError
+        Where there is neither such a piece nor such a file.
+    """
+    path = Path(scene)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise UserError(f"{path}: no such recipe file.")
+        return path
+    known = sorted(file.stem for file in scene_folder().glob("*.toml"))
+    if scene not in known:
+        raise UserError(
+            f"No piece is called {scene!r}: there are {', '.join(known) or 'none'}; "
+            "or give the path of a recipe that ends in .toml."
+        )
+    return scene_folder() / f"{scene}.toml"
