@@ -56,7 +56,7 @@ format: $(READY)  ## put the code in its style
 	@$(BIN)/ruff format .
 
 clean:  ## remove what the commands made, except films/
-	rm -rf .venv .*_cache tests/.pytest_cache dist wheels compute/*.egg-info
+	rm -rf .venv .*_cache tests/.pytest_cache dist wheels compute/build compute/*.egg-info
 
 environments: $(READY) $(OTHERS)  ## the Python environments all of this runs in
 

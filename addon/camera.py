@@ -15,11 +15,8 @@ import numpy as np
 
 from . import compat
 from .animation import key_spline
-from .camerawork import ease, fit_spline
+from .camerawork import calm_track, ease, fit_spline
 from .surface import WIDTH
-
-KNOTS = 6
-"""Keys of the minimizer's smoothed track."""
 
 
 def minimizer_empty(frames: np.ndarray, places: np.ndarray) -> bpy.types.Object:
@@ -35,8 +32,9 @@ def minimizer_empty(frames: np.ndarray, places: np.ndarray) -> bpy.types.Object:
     empty = bpy.data.objects.new("Minimizer", None)
     empty.empty_display_type = "SPHERE"
     empty.empty_display_size = 0.03 * WIDTH
-    for axis in range(3):
-        key_spline(empty, "location", fit_spline(frames, places[:, axis], KNOTS), axis)
+    fps = bpy.context.scene.render.fps
+    for axis, spline in enumerate(calm_track(frames, places, fps, WIDTH)):
+        key_spline(empty, "location", spline, axis)
     return empty
 
 

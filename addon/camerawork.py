@@ -63,6 +63,41 @@ def fit_spline(times: ArrayLike, values: ArrayLike, knots: int) -> Spline:
     return Spline(at, found, to_slopes @ found)
 
 
+def calm_track(
+    frames: ArrayLike, places: ArrayLike, fps: float, width: float, knots: int = 6
+) -> list[Spline]:
+    """Smooth a track until a camera that rides on it is calm.
+
+    Parameters
+    ----------
+    frames : array_like
+        ``(n,)`` film frames, increasing.
+    places : array_like
+        ``(n, axes)``, in the unit of ``width``.
+    fps : float
+        Frames a second.
+    width : float
+        The surface's width S.
+    knots : int
+        The most keys there may be; as many are used as leave the motion within 0.8 of ``CALM``
+        (the camera moves on its own, too), but at least 2.
+
+    Returns
+    -------
+    list of Spline
+        One for each axis.
+    """
+    places = np.asarray(places, dtype=np.float64)
+    frames = np.asarray(frames, dtype=np.float64)
+    every = np.arange(frames[0], frames[-1] + 1)
+    for count in range(knots, 1, -1):
+        track = [fit_spline(frames, axis, count) for axis in places.T]
+        path = np.column_stack([spline(every) for spline in track])
+        if not measure(path, np.zeros_like(path), fps, width).faults(0.8):
+            break
+    return track
+
+
 def ease(times: ArrayLike, start: float, end: float, knots: int = 5) -> Spline:
     """Return a spline that eases from one value to another (minimum-jerk, sampled at knots)."""
     times = np.asarray(times, dtype=np.float64)
@@ -102,22 +137,25 @@ def _hermite(knots: Array, t: Array) -> tuple[Array, Array]:
     return values, slopes
 
 
+CALM = {"speed": 0.10, "acceleration": 0.05, "jerk": 0.10, "turn": 12.0}
+"""What a camera may do at most, in surface widths S, seconds and degrees."""
+
+
 @dataclass(frozen=True)
 class Motion:
-    """The largest of what a viewer feels, in surface widths S, seconds and degrees."""
+    """The largest of what a viewer feels, in the units of ``CALM``."""
 
     speed: float
     acceleration: float
     jerk: float
     turn: float
 
-    def faults(self) -> list[str]:
-        """Return what is out of bounds, a line each."""
-        bounds = {"speed": 0.10, "acceleration": 0.05, "jerk": 0.10, "turn": 12.0}
+    def faults(self, share: float = 1.0) -> list[str]:
+        """Return what is over its bound, or over a share of it, a line each."""
         return [
-            f"{name} {getattr(self, name):.3g} > {bound:g}"
-            for name, bound in bounds.items()
-            if getattr(self, name) > bound
+            f"{name} {getattr(self, name):.3g} > {share * bound:.3g}"
+            for name, bound in CALM.items()
+            if getattr(self, name) > share * bound
         ]
 
 

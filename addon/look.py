@@ -6,6 +6,7 @@ ratio, and nothing is procedural noise. Lights are area lights sized by the land
 
 from __future__ import annotations
 
+from math import radians
 from typing import Any
 
 import bpy
@@ -16,8 +17,8 @@ from .surface import WIDTH
 
 Color = tuple[float, float, float]
 
-FLESH_ROSE = ("2c3a86", "5c55a8", "8a5aa6", "a04d5a", "c9786c", "e3a895")
-FLESH_GOLD = ("33439a", "6d66b8", "7d4a94", "976548", "c08a5c", "e2b98a")
+FLESH_ROSE = ("5a68c4", "8982c1", "9a5fae", "a04d5a", "c07060", "da9c8c")
+FLESH_GOLD = ("4b62c0", "8f86c9", "8a559a", "976548", "b97a50", "dca878")
 """Colours by height, from the tip of the funnel to the rim, on either side of the land."""
 
 
@@ -50,21 +51,20 @@ def flesh_material(relief: float) -> bpy.types.Material:
     color = graph.mix(side, graph.ramp(height, FLESH_ROSE), graph.ramp(height, FLESH_GOLD))
 
     # Edges: seen at a grazing angle, skin turns pale and catches the light.
-    facing = graph.add("ShaderNodeLayerWeight", Blend=0.25).outputs["Facing"]
-    color = graph.mix(graph.math("MULTIPLY", facing, 0.55), color, (1.0, 0.86, 0.78, 1.0))
+    facing = graph.add("ShaderNodeLayerWeight", Blend=0.2).outputs["Facing"]
+    color = graph.mix(graph.math("MULTIPLY", facing, 0.4), color, (1.0, 0.74, 0.6, 1.0))
 
     skin = graph.add(
         "ShaderNodeBsdfPrincipled",
         **{
             "Base Color": color,
-            "Roughness": 0.46,
+            "Roughness": 0.5,
+            "Specular IOR Level": 0.25,
             "Subsurface Weight": 0.18,
             "Subsurface Radius": (1.0, 0.38, 0.3),
             "Subsurface Scale": 0.02 * WIDTH,
-            "Sheen Weight": 0.5,
+            "Sheen Weight": 0.25,
             "Sheen Roughness": 0.4,
-            "Coat Weight": 0.12,
-            "Coat Roughness": 0.25,
         },
     )
     output = graph.add("ShaderNodeOutputMaterial", Surface=skin.outputs["BSDF"])
@@ -72,24 +72,41 @@ def flesh_material(relief: float) -> bpy.types.Material:
     return material
 
 
-def flesh_lights(relief: float) -> list[bpy.types.Object]:
-    """Build the flesh rig: a soft key, a strong rim, a light of its own for the funnel's inside.
+def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
+    """Build the flesh rig: a raking key, a cool rim and fill from the other side.
 
-    Places are in widths of the land, heights in reliefs.
+    Places are in widths of the land and in reliefs, seen from a camera at -y; the lamps hang on
+    an Empty that turns the whole rig to the camera's azimuth.
+
+    Parameters
+    ----------
+    relief : float
+        Height of the land in Blender units.
+    azimuth : float
+        Of the camera, in degrees.
+
+    Returns
+    -------
+    list of Object
+        The Empty, then its lamps.
     """
-    middle = (0.0, 0.0, 0.35 * relief)
-    return [
-        _area("Key", (-0.75, -0.75, -0.35), middle, 0.55, 900, "ffe2cf", relief),
-        _area("Rim", (0.55, 0.95, -0.25), middle, 0.5, 2600, "ffd9b8", relief),
-        _area("Side", (1.1, -0.15, 0.1), middle, 0.35, 700, "c9b4ff", relief),
-        _area("Inside", (0.0, 0.0, 2.2), middle, 0.5, 500, "ff9f8a", relief),
+    rig = bpy.data.objects.new("Light Rig", None)
+    rig.empty_display_type = "SINGLE_ARROW"
+    rig.empty_display_size = 0.2 * WIDTH
+    rig.rotation_euler.z = radians(azimuth)
+    lamps = [
+        _area("Key", (0.68, -0.4, 0.62), 0.15, 2100, "ffdcc2", relief),
+        _area("Rim", (-0.55, 0.6, 0.5), 0.2, 450, "c9bcff", relief),
+        _area("Fill", (-0.9, -0.5, 0.58), 0.9, 650, "e6bcf5", relief),
     ]
+    for lamp in lamps:
+        lamp.parent = rig
+    return [rig, *lamps]
 
 
 def _area(
     name: str,
     place: tuple[float, float, float],
-    target: tuple[float, float, float],
     size: float,
     watts: float,
     color: str,
@@ -102,7 +119,8 @@ def _area(
     light.color = linear(color)
     lamp = bpy.data.objects.new(name, light)
     lamp.location = (place[0] * WIDTH, place[1] * WIDTH, place[2] * relief)
-    lamp.rotation_euler = (Vector(target) - lamp.location).to_track_quat("-Z", "Y").to_euler()
+    middle = Vector((0.0, 0.0, 0.35 * relief))
+    lamp.rotation_euler = (middle - lamp.location).to_track_quat("-Z", "Y").to_euler()
     lamp.visible_camera = False
     return lamp
 

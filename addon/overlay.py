@@ -6,6 +6,7 @@ number into curves, so the loss counts on a Blender without the add-on. Numbers 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import bpy
@@ -24,6 +25,12 @@ DEPTH = 0.05 * WIDTH
 
 MARGIN = 0.045
 """Between text and the frame's border, in frame widths."""
+
+LEADER = ((0.012, -0.01), (0.055, -0.06))
+"""Ends of the thin line from the bead to its label, as the camera sees them, in frame widths."""
+
+NEARER = 0.12
+"""How far before the bead its label stands, so that the land does not cover it; frame widths."""
 
 
 def condensed_font() -> bpy.types.VectorFont:
@@ -94,7 +101,7 @@ def _only_seen(thing: bpy.types.Object) -> None:
         setattr(thing, f"visible_{ray}", False)
 
 
-def bead(frames: ArrayLike, places: np.ndarray) -> bpy.types.Object:
+def bead(frames: ArrayLike, places: np.ndarray, seen: float) -> bpy.types.Object:
     """Build the minimizer's mark: a small shining bead, exactly on the measured loss.
 
     Parameters
@@ -103,9 +110,11 @@ def bead(frames: ArrayLike, places: np.ndarray) -> bpy.types.Object:
         ``(n,)`` film frames of the snapshots.
     places : ndarray
         ``(n, 3)`` places on the land, Blender units.
+    seen : float
+        Width of the picture at the minimizer's distance, Blender units.
     """
     mesh = bpy.data.meshes.new("Bead")
-    mesh.from_pydata(*_icosphere(0.007 * WIDTH))
+    mesh.from_pydata(*_icosphere(0.006 * seen))
     mesh.shade_smooth()
     mesh.materials.append(glowing_material("Bead", "fff1dc", 1.6))
     mark = bpy.data.objects.new("Bead", mesh)
@@ -127,7 +136,11 @@ def _icosphere(radius: float) -> tuple[list, list, list]:
 
 
 def live_loss(
-    mark: bpy.types.Object, camera: bpy.types.Object, frames: ArrayLike, losses: ArrayLike
+    mark: bpy.types.Object,
+    camera: bpy.types.Object,
+    frames: ArrayLike,
+    losses: ArrayLike,
+    seen: float,
 ) -> bpy.types.Object:
     """Build the label beside the minimizer: the original loss, counting.
 
@@ -139,6 +152,8 @@ def live_loss(
         What it faces.
     frames, losses : array_like
         ``(n,)`` each.
+    seen : float
+        Width of the picture at the minimizer's distance, Blender units.
     """
     tree = bpy.data.node_groups.new("Live loss", "GeometryNodeTree")
     tree.is_modifier = True
@@ -153,20 +168,29 @@ def live_loss(
     caption.string = "LOSS "
     curves = tree.nodes.new("GeometryNodeStringToCurves")
     compat.set_font(curves, condensed_font())
-    curves.inputs["Size"].default_value = 0.032 * WIDTH
+    curves.inputs["Size"].default_value = 0.04 * seen
     fill = tree.nodes.new("GeometryNodeFillCurve")
+    place = tree.nodes.new("GeometryNodeTransform")
+    place.inputs["Translation"].default_value = (
+        seen * LEADER[1][0],
+        seen * LEADER[1][1],
+        seen * NEARER,
+    )
+    leader = _leader(tree, seen)
+    join = tree.nodes.new("GeometryNodeJoinGeometry")
     paint = tree.nodes.new("GeometryNodeSetMaterial")
     paint.inputs["Material"].default_value = glowing_material("Label", "fff1dc", 0.9)
     realise = tree.nodes.new("GeometryNodeRealizeInstances")
     out = tree.nodes.new("NodeGroupOutput")
-    chain = (curves, realise, fill, paint, out)
+    chain = (curves, realise, fill, place, join, paint, out)
     tree.links.new(value.outputs[0], text.inputs["Value"])
     # Strings into a multi-input socket are joined last link first.
     tree.links.new(text.outputs[0], joined.inputs["Strings"])
     tree.links.new(caption.outputs[0], joined.inputs["Strings"])
     tree.links.new(joined.outputs[0], curves.inputs["String"])
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in pairwise(chain):
         tree.links.new(before.outputs[0], after.inputs[0])
+    tree.links.new(leader, join.inputs[0])
     for column, node in enumerate((value, text, caption, joined, *chain)):
         node.location = (200 * column, 0)
     key_linear(tree, f'nodes["{value.name}"].outputs[0].default_value', frames, losses)
@@ -178,3 +202,19 @@ def live_loss(
     facing.target = camera
     _only_seen(label)
     return label
+
+
+def _leader(tree: bpy.types.NodeTree, seen: float) -> bpy.types.NodeSocket:
+    """Add the thin line from the bead to the label and return its mesh."""
+    line = tree.nodes.new("GeometryNodeCurvePrimitiveLine")
+    for end, place in zip(("Start", "End"), LEADER, strict=True):
+        line.inputs[end].default_value = [seen * x for x in (*place, NEARER)]
+    profile = tree.nodes.new("GeometryNodeCurvePrimitiveCircle")
+    profile.inputs["Resolution"].default_value = 6
+    profile.inputs["Radius"].default_value = 0.0009 * seen
+    mesh = tree.nodes.new("GeometryNodeCurveToMesh")
+    tree.links.new(line.outputs["Curve"], mesh.inputs["Curve"])
+    tree.links.new(profile.outputs["Curve"], mesh.inputs["Profile Curve"])
+    for column, node in enumerate((line, profile, mesh)):
+        node.location = (200 * column, -300)
+    return mesh.outputs["Mesh"]

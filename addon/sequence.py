@@ -107,11 +107,11 @@ def open_sequence(path: str | Path) -> Iterator[Sequence]:
 
 
 def _read(file: h5py.File, path: Path) -> Sequence:
-    found = file.attrs.get("format"), file.attrs.get("version")
-    if found != (FORMAT, VERSION):
+    found = tuple(str(file.attrs.get(key)) for key in ("format", "version"))
+    if found != (FORMAT, str(VERSION)):
         raise SequenceError(
-            f"{path}: expected format {FORMAT!r} version {VERSION}, "
-            f"found format {found[0]!r} version {found[1]!r}."
+            f"{path}: expected format {FORMAT} version {VERSION}, "
+            f"found format {found[0]} version {found[1]}."
         )
     try:
         recipe = tomllib.loads(str(file.attrs.get("recipe", "")))
@@ -125,13 +125,16 @@ def _read(file: h5py.File, path: Path) -> Sequence:
 
 
 def _inside(group: h5py.Group, name: str, path: Path) -> Any:
-    """Return what a group holds under a name, never what lies in another file."""
+    """Return what a group itself holds under a name, never what lies elsewhere."""
     where = f"{path}: {group.name.strip('/')}/{name}".replace(": /", ": ")
     if name not in group:
         raise SequenceError(f"{where}: missing.")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise SequenceError(f"{where}: expected data in this file, found a link.")
-    return group[name]
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise SequenceError(f"{where}: expected data in this file, found data in another.")
+    return found
 
 
 def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
@@ -139,7 +142,11 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
     if not isinstance(group, h5py.Group):
         raise SequenceError(f"{path}: surfaces/{name}: expected a group.")
     datasets = {key: _inside(group, key, path) for key in DATASETS}
-    _check_shapes(datasets, f"{path}: surfaces/{name}")
+    curves = _inside(group, "scalars", path) if "scalars" in group else {}
+    if isinstance(curves, h5py.Dataset):
+        raise SequenceError(f"{path}: surfaces/{name}/scalars: expected a group.")
+    scalars = {key: _inside(curves, key, path) for key in curves}
+    _check_shapes(datasets, scalars, f"{path}: surfaces/{name}")
     for key in ("alpha", "beta"):
         values = datasets[key][:]
         if len(values) < 2 or not np.all(np.isfinite(values)) or not np.all(np.diff(values) > 0):
@@ -152,16 +159,6 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
         raise SequenceError(f"{path}: surfaces/{name}/evaluated: no frame is complete yet.")
     if not np.all(np.isfinite(datasets["origin"][:])):
         raise SequenceError(f"{path}: surfaces/{name}/origin: expected finite numbers.")
-    scalars = {}
-    if "scalars" in group:
-        for key in _inside(group, "scalars", path):
-            values = _inside(group["scalars"], key, path)[:]
-            if values.shape != (len(evaluated),):
-                raise SequenceError(
-                    f"{path}: surfaces/{name}/scalars/{key}: expected {len(evaluated)} numbers, "
-                    f"found shape {values.shape}."
-                )
-            scalars[key] = values[frames]
     return Surface(
         name=name,
         alpha=datasets["alpha"][:],
@@ -170,21 +167,23 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
         step=datasets["step"][:][frames],
         origin=datasets["origin"][:][frames],
         minimizer=datasets["minimizer"][:][frames],
-        scalars=scalars,
+        scalars={key: curve[:][frames] for key, curve in scalars.items()},
         attrs=dict(group.attrs),
         dataset=datasets["loss"],
     )
 
 
-def _check_shapes(datasets: dict[str, Any], where: str) -> None:
+def _check_shapes(datasets: dict[str, Any], scalars: dict[str, Any], where: str) -> None:
     """Hold every dataset against its declaration; ``loss`` settles what the dimensions are."""
     loss = datasets["loss"]
     if not isinstance(loss, h5py.Dataset) or loss.ndim != 3:
         raise SequenceError(f"{where}/loss: expected (frames, rows, cols) numbers.")
     sizes = dict(zip(("frames", "rows", "cols"), loss.shape, strict=True))
-    for key, (dtype, dimensions) in DATASETS.items():
+    declared = DATASETS | {f"scalars/{key}": ("f8", ("frames",)) for key in scalars}
+    found_under = datasets | {f"scalars/{key}": curve for key, curve in scalars.items()}
+    for key, (dtype, dimensions) in declared.items():
         expected = tuple(sizes[d] if isinstance(d, str) else d for d in dimensions)
-        found = datasets[key]
+        found = found_under[key]
         if not isinstance(found, h5py.Dataset) or found.shape != expected:
             shape = getattr(found, "shape", "a group")
             raise SequenceError(f"{where}/{key}: expected shape {expected}, found {shape}.")

@@ -27,7 +27,7 @@ def build(
     scale: HeightScale,
     first_frame: float,
     last_frame: float,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[], None] = lambda: None,
 ) -> bpy.types.Object:
     """Build the animated mesh of a surface.
 
@@ -40,7 +40,7 @@ def build(
     first_frame, last_frame : float
         Film frames at which the first and the last snapshot are seen.
     progress : callable
-        Called with the snapshots done and their number.
+        Called after each snapshot.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def build(
         key = land.shape_key_add(name=f"step {surface.step[index]}", from_mix=False)
         positions[:, 2] = scale(surface.loss(index)).ravel()
         key.points.foreach_set("co", positions.ravel())
-        progress(index + 1, count)
+        progress()
     keys = mesh.shape_keys
     keys.use_relative = False
     frames = [first_frame, last_frame]

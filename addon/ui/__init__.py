@@ -1,0 +1,28 @@
+"""What people touch: operators, the sidebar panel, the command line."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import commands, operators, panel
+
+CLASSES = (*operators.CLASSES, *panel.CLASSES)
+
+_commands: list[object] = []
+
+
+def register() -> None:
+    """Register classes, the File > Import entry and ``blender -c moving_lands``."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.TOPBAR_MT_file_import.append(operators.menu_entry)
+    _commands.append(bpy.utils.register_cli_command("moving_lands", commands.main))
+
+
+def unregister() -> None:
+    """Undo ``register``."""
+    while _commands:
+        bpy.utils.unregister_cli_command(_commands.pop())
+    bpy.types.TOPBAR_MT_file_import.remove(operators.menu_entry)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

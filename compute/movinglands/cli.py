@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .blender import BlenderFailed
 from .errors import UserError
-from .recipe import (
-    QUALITIES,
-    Recipe,
-    find_recipe,
-    parse_change,
-    read_recipe,
-    scene_folder,
-)
+from .recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +22,21 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"lands: {error}", file=sys.stderr)
         return 2
+    except (OSError, MemoryError) as error:  # a folder one may not write to, a full disk
+        print(f"lands: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except BlenderFailed as error:
+        return error.code
     except KeyboardInterrupt:
         print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
     return 0
+
+
+def _sentence(error: OSError | MemoryError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return " ".join(str(error).split()) or "out of memory."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,14 +69,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _scenes(options: argparse.Namespace) -> None:
     for file in sorted(scene_folder().glob("*.toml")):
-        recipe = read_recipe(file.read_text(), str(file))
+        recipe = load_recipe(file)
         print(f"{file.stem:<12} {recipe.sentence}")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    file = find_recipe(options.scene)
     changes = dict(parse_change(assignment) for assignment in options.set)
-    return read_recipe(file.read_text(), str(file), options.quality, changes)
+    return load_recipe(find_recipe(options.scene), options.quality, changes)
 
 
 def _default_folder(options: argparse.Namespace) -> Path:

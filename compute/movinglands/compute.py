@@ -25,8 +25,9 @@ from . import networks
 from .directions import Weights, project, random_plane
 from .errors import UserError
 from .evaluate import LossOfWeights, evaluate, grid, loss_of_weights
-from .recipe import Recipe, read_recipe
-from .sequence import SurfaceData, open_sequence, write_sequence
+from .files import write_whole
+from .recipe import Recipe, load_recipe, read_recipe
+from .sequence import SurfaceData, complete_frames, open_sequence, update_recipe, write_sequence
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
 PUBLISH_EVERY = 30.0
@@ -55,20 +56,25 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
     Raises
     ------
     UserError
-        Where the file or its journal holds another recipe, or there is no room for the result.
+        Where the file or its journal holds another recipe, a batch is larger than the data, there
+        is no room for the result, or the training diverges.
     """
     journal = path.with_name(path.name + ".journal")
-    if restart:
+    if not restart and path.exists() and _is_complete(path, recipe):
+        update_recipe(path, recipe.title, recipe.to_toml())
+        shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_room(recipe, path.parent)
+    where = choose_device(device)
+    data = datasets.digits(recipe.data.size, recipe.data.seed).to(where)
+    _check_batches(recipe, len(data.images))
+    if restart:  # only now that nothing else is in the way
         shutil.rmtree(journal, ignore_errors=True)
         path.unlink(missing_ok=True)
-    if path.exists() and _is_complete(path, recipe):
-        return False
-    _check_room(recipe, path)
     _open_journal(journal, recipe)
-    where = choose_device(device)
     print(f"Computing {recipe.title} on {_name_of(where)}.")
 
-    data = datasets.digits(recipe.data.size, recipe.data.seed).to(where)
     module = networks.convnet(
         data.images.shape[1],
         recipe.network.width,
@@ -106,52 +112,50 @@ def _name_of(device: torch.device) -> str:
 
 def _is_complete(path: Path, recipe: Recipe) -> bool:
     with open_sequence(path) as file:
-        made = read_recipe(str(file.attrs["recipe"]), str(path)).computed()
+        made = read_recipe(str(file.attrs.get("recipe", "")), str(path)).computed()
         for key, value in recipe.computed().items():
             if made[key] != value:
                 raise UserError(
                     f"{path} was made with {key} = {made[key]!r}, now asked {value!r}: "
                     "give another file with -o, or --restart to replace it."
                 )
-        surfaces = [file["surfaces"][name] for name in file["surfaces"]]
-        return all(bool(np.all(surface["evaluated"])) for surface in surfaces)
+        return all(complete_frames(group).all() for group in file["surfaces"].values())
 
 
 def _open_journal(journal: Path, recipe: Recipe) -> None:
     for folder in ("snapshots", "frames"):
         (journal / folder).mkdir(parents=True, exist_ok=True)
     note = journal / "recipe.toml"
-    if note.exists():
-        begun = read_recipe(note.read_text(), str(note))
-        if begun.computed() != recipe.computed():
-            raise UserError(
-                f"{journal} holds the beginning of another recipe: give another file with -o, "
-                "or --restart to begin anew."
-            )
-    _write_whole(note, recipe.to_toml().encode())
+    if note.exists() and load_recipe(note).computed() != recipe.computed():
+        raise UserError(
+            f"{journal} holds the beginning of another recipe: give another file with -o, "
+            "or --restart to begin anew."
+        )
+    write_whole(note, recipe.to_toml().encode())
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is either absent or complete, even after a power cut."""
-    partial = path.with_name(path.name + ".writing")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def _check_batches(recipe: Recipe, images: int) -> None:
+    for key, batch in (
+        ("training.batch", recipe.training.batch),
+        ("surface.batch", recipe.surface.batch),
+    ):
+        if batch > images:
+            name = recipe.data.name
+            raise UserError(f"{key} = {batch}: {name} has {images} training images: ask for less.")
 
 
-def _check_room(recipe: Recipe, path: Path) -> None:
+def _check_room(recipe: Recipe, folder: Path) -> None:
     points = recipe.surface.resolution**2
     needed = 2 * 4 * points * len(snapshot_steps(recipe.training))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(path.parent).free
+    free = shutil.disk_usage(folder).free
     asked = f"surface.resolution = {recipe.surface.resolution}"
     if needed > free:
         raise UserError(f"{asked} takes {_gb(needed)} of disk, {_gb(free)} are free: ask for less.")
+    if not hasattr(os, "sysconf"):  # Windows does not tell
+        return
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 16 * points > memory:
-        raise UserError(f"{asked} takes {_gb(16 * points)} of memory, there are {_gb(memory)}.")
+    if 40 * points > memory:  # a frame's coordinates and losses
+        raise UserError(f"{asked} takes {_gb(40 * points)} of memory, there are {_gb(memory)}.")
 
 
 def _gb(amount: float) -> str:
@@ -165,7 +169,7 @@ def _snapshot_file(journal: Path, step: int) -> Path:
 def _save(path: Path, content: object) -> None:
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    _write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def _train(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: Path) -> None:
@@ -175,6 +179,11 @@ def _train(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: P
     done = 0 if start is None else steps.index(start.step) + 1
     with _progress("training", len(steps), done, "snapshot") as progress:
         for snapshot in train(module, data, recipe.training, steps, start):
+            if not all(bool(w.isfinite().all()) for w in snapshot.module.values()):
+                raise UserError(
+                    f"The training diverged before step {snapshot.step}, and no plane goes "
+                    "through infinite weights: lower training.learning_rate or training.steps."
+                )
             # The snapshot first: whoever reads training.pt may rely on all before it.
             kept = {"module": snapshot.module, "scalars": snapshot.scalars}
             _save(_snapshot_file(journal, snapshot.step), kept)
@@ -196,7 +205,8 @@ class _Shot:
         self.steps = snapshot_steps(recipe.training)
         surface = recipe.surface
         batch = batch_of_step(len(data.images), surface.batch, surface.batch_seed, 0)
-        self.batch = [part[batch.to(part.device)] for part in (data.images, data.labels)]
+        batch = batch.to(data.images.device)
+        self.images, self.labels = data.images[batch], data.labels[batch]
         self.coordinates = np.linspace(-surface.range, surface.range, surface.resolution)
         self.final, _ = self.network(len(self.steps) - 1)
         self.u, self.v = random_plane(
@@ -209,7 +219,8 @@ class _Shot:
         self.module.load_state_dict(saved["module"])
         weights = {name: p.detach().clone() for name, p in self.module.named_parameters()}
         mode = self.recipe.surface.mode
-        return weights, loss_of_weights(self.module, F.cross_entropy, *self.batch, mode)
+        loss = loss_of_weights(self.module, F.cross_entropy, self.images, self.labels, mode)
+        return weights, loss
 
     def centre(self, weights: Weights) -> Weights:
         """Return the weights at the middle of the window."""
@@ -218,7 +229,7 @@ class _Shot:
     def evaluate(self, t: int) -> Iterator[torch.Tensor]:
         """Evaluate frame t, a launch at a time, row after row."""
         weights, of_weights = self.network(t)
-        axis = torch.from_numpy(self.coordinates).to(self.batch[0].device)
+        axis = torch.from_numpy(self.coordinates).float().to(self.images.device)
         return evaluate(of_weights, self.centre(weights), self.u, self.v, grid(axis, axis))
 
     def describe(self) -> SurfaceData:
@@ -292,7 +303,7 @@ def _evaluate(recipe: Recipe, shot: _Shot, path: Path) -> None:
                 progress.update(len(launched))
             buffer = io.BytesIO()
             np.save(buffer, torch.cat(losses).reshape(size, size).cpu().numpy())
-            _write_whole(shot.file(t), buffer.getvalue())
+            write_whole(shot.file(t), buffer.getvalue())
             if time.monotonic() - published > PUBLISH_EVERY:
                 publish()
                 published = time.monotonic()

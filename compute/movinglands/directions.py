@@ -69,12 +69,13 @@ def project(point: Weights, origin: Weights, u: Weights, v: Weights) -> tuple[fl
     """Return the plane coordinates of a point: least squares of ``point - origin`` on u and v.
 
     The axes are neither unit nor orthogonal, so the coordinates are not ``<d, u> / |u|``.
-    Computed in float64.
+    Computed in float64, by the normal equations: LAPACK's solvers and BLAS's dot products round
+    differently from one run to the next.
     """
-    flat = [
-        torch.cat([d[name].double().flatten().cpu() for name in origin])
-        for d in (u, v, {name: point[name] - origin[name] for name in origin})
-    ]
-    axes = torch.stack(flat[:2], dim=1)
-    solution = torch.linalg.lstsq(axes, flat[2][:, None]).solution.flatten()
-    return float(solution[0]), float(solution[1])
+    a, b, d = (
+        torch.cat([part[name].detach().cpu().double().flatten() for name in origin])
+        for part in (u, v, {name: point[name] - origin[name] for name in origin})
+    )
+    aa, ab, bb, ad, bd = (float((x * y).sum()) for x, y in ((a, a), (a, b), (b, b), (a, d), (b, d)))
+    determinant = aa * bb - ab * ab
+    return (ad * bb - bd * ab) / determinant, (bd * aa - ad * ab) / determinant

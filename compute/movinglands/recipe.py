@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from .errors import UserError
 
 QUALITIES = ("preview", "standard", "final")
@@ -28,13 +26,17 @@ def _number(default: float, low: float, high: float) -> Any:
     return field(default=default, metadata={"low": low, "high": high})
 
 
+def _seed() -> Any:
+    return _number(0, 0, 2**32 - 1)
+
+
 @dataclass(frozen=True)
 class Data:
     """What the network learns. Images are resized to ``size`` x ``size`` pixels."""
 
     name: str = _one_of("digits")
     size: int = _number(8, 4, 512)
-    seed: int = 0
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Network:
     name: str = _one_of("convnet")
     width: int = _number(12, 1, 4096)
     depth: int = _number(6, 1, 200)
-    seed: int = 0
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Training:
     steps: int = _number(400, 1, 1_000_000_000)
     snapshots: int = _number(72, 2, 1_000_000)
     spacing: float = _number(1.0, 0.1, 10)
-    seed: int = 0
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ class Surface:
     window: str = _one_of("travelling", "fixed")
     mode: str = _one_of("train", "eval")
     batch: int = _number(8, 1, 1_000_000)
-    batch_seed: int = 0
+    batch_seed: int = _seed()
     normalisation: str = _one_of("filter", "layer", "none")
     one_dimensional: str = _one_of("ignore", "weights")
-    seed: int = 0
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Film:
     """The film: its length, its pictures, and the text in them. Seconds, pixels, samples."""
 
     fps: int = _number(24, 1, 240)
-    seconds: float = _number(4.0, 0.01, 36_000)
+    seconds: float = _number(5.0, 0.01, 36_000)
     width: int = _number(640, 16, 16_384)
     height: int = _number(360, 16, 16_384)
-    samples: int = _number(24, 1, 65_536)
+    samples: int = _number(10, 1, 65_536)
     poster_at: float = _number(0.7, 0, 1)
     poster_width: int = _number(1280, 16, 16_384)
     poster_samples: int = _number(96, 1, 65_536)
@@ -110,21 +112,27 @@ class Look:
 
     name: str = _one_of("flesh")
     scale: str = _one_of("log", "linear", "symlog")
-    relief: float = _number(0.5, 0.001, 100)
-    seed: int = 0
+    relief: float = _number(0.24, 0.001, 100)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the film is seen from. Degrees; ``distance`` in widths of the window."""
+    """Where the film is seen from.
+
+    ``azimuth``, ``elevation`` and ``drift`` are degrees, ``distance`` is in widths of the window;
+    ``third`` and ``rise`` place the minimizer in the frame, from its left and from its bottom;
+    ``follow`` is how much of the descent the camera shares.
+    """
 
     rig: str = _one_of("ride")
-    lens: float = _number(60.0, 1, 5000)
-    azimuth: float = _number(0.0, -360, 360)
-    elevation: float = _number(-10.0, -90, 90)
-    distance: float = _number(0.8, 0.01, 100)
-    drift: float = _number(10.0, -360, 360)
-    third: float = _number(0.33, 0.05, 0.95)
+    lens: float = _number(45.0, 1, 5000)
+    azimuth: float = _number(60.0, -360, 360)
+    elevation: float = _number(-4.4, -90, 90)
+    distance: float = _number(0.56, 0.01, 100)
+    drift: float = _number(8.0, -360, 360)
+    third: float = _number(0.41, 0.05, 0.95)
+    rise: float = _number(0.335, 0.05, 0.95)
+    follow: float = _number(1.0, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,8 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Return the recipe as TOML text; reading it again gives an equal recipe."""
+        import tomli_w  # here, because reading a recipe needs the standard library only
+
         return tomli_w.dumps(dataclasses.asdict(self))
 
     def computed(self) -> dict[str, Any]:
@@ -181,25 +191,39 @@ def read_recipe(
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also for a number of thousands of digits
         raise UserError(f"{source}: not TOML: {error}.") from None
     layers = values.pop("quality", {})
     if isinstance(layers, str):  # a resolved recipe, as a sequence file carries it
         quality, layers = quality or layers, {}
     quality = quality or QUALITIES[0]
-    if quality not in QUALITIES:
-        raise UserError(f"Quality {quality!r}: expected one of {', '.join(QUALITIES)}.")
-    for name in layers:
+    for name in (quality, *_table(layers, f"{source}: quality")):
         if name not in QUALITIES:
-            raise UserError(f"{source}: quality.{name}: expected {', '.join(QUALITIES)}.")
-    for table, entries in layers.get(quality, {}).items():
-        if not isinstance(entries, dict):
-            raise UserError(f"{source}: quality.{quality}.{table}: expected a table of keys.")
-        values.setdefault(table, {}).update(entries)
+            expected = ", ".join(QUALITIES)
+            raise UserError(f"{source}: quality: expected one of {expected}, got {name!r}.")
+    _build(Recipe, values, source)
+    for name, layer in layers.items():
+        # Those not asked for too: a slip in [quality.final] should not wait until its night.
+        where = f"{source}: quality.{name}"
+        _build(Recipe, _laid_over(values, _table(layer, where)), where)
+    values = _laid_over(values, layers.get(quality, {}))
     for key, value in (changes or {}).items():
+        if key == "quality":
+            raise UserError("--set quality: the quality is chosen with --quality.")
         table, _, name = key.rpartition(".")
-        (values.setdefault(table, {}) if table else values)[name] = value
-    return _build(Recipe, values | {"quality": quality}, source, "")
+        values = _laid_over(values, {table: {name: value}} if table else {name: value})
+    return _build(Recipe, values | {"quality": quality}, source)
+
+
+def load_recipe(
+    path: Path, quality: str | None = None, changes: dict[str, Any] | None = None
+) -> Recipe:
+    """Read and check a recipe file; the rest is as in ``read_recipe``."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not TOML: not even UTF-8 text.") from None
+    return read_recipe(text, str(path), quality, changes)
 
 
 def parse_change(assignment: str) -> tuple[str, Any]:
@@ -209,31 +233,46 @@ def parse_change(assignment: str) -> tuple[str, Any]:
         raise UserError(f"--set {assignment}: expected KEY=VALUE, surface.resolution=548 say.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return key.strip(), value.strip()
 
 
-def _build(cls: type, values: Any, source: str, path: str) -> Any:
-    if not isinstance(values, dict):
-        raise UserError(f"{source}: {path.rstrip('.')}: expected a table of keys, got {values!r}.")
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a table of keys, got {value!r}.")
+    return value
+
+
+def _laid_over(values: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with those of a layer instead, table by table."""
+    merged = dict(values)
+    for key, value in layer.items():
+        below = values.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = below | value
+        merged[key] = value
+    return merged
+
+
+def _build(cls: type, values: dict[str, Any], source: str, path: str = "") -> Any:
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
             raise UserError(f"{source}: unknown key {path}{key}; known are {', '.join(fields)}.")
     checked = {}
     for key, value in values.items():
-        if dataclasses.is_dataclass(factory := fields[key].default_factory):
-            checked[key] = _build(factory, value, source, f"{path}{key}.")  # type: ignore[arg-type]
+        factory = fields[key].default_factory
+        if isinstance(factory, type) and dataclasses.is_dataclass(factory):
+            table = _table(value, f"{source}: {path}{key}")
+            checked[key] = _build(factory, table, source, f"{path}{key}.")
         else:
             checked[key] = _check(fields[key], value, f"{source}: {path}{key}")
     return cls(**checked)
 
 
 def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
-    expected = type(spec.default)
-    if expected is float and type(value) is int:
-        value = float(value)
-    if type(value) is not expected:
+    expected: Any = type(spec.default)
+    if type(value) is not expected and (expected, type(value)) != (float, int):
         raise UserError(f"{where}: expected {expected.__name__}, got {value!r}.")
     choices, low = spec.metadata.get("choices"), spec.metadata.get("low")
     if choices and value not in choices:
@@ -241,7 +280,9 @@ def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
     if low is not None and not low <= value <= spec.metadata["high"]:
         high = spec.metadata["high"]
         raise UserError(f"{where}: expected {low:g} to {high:g}, got {value!r}.")
-    return value
+    if expected is str and "\0" in value:  # HDF5 cannot keep it
+        raise UserError(f"{where}: expected text without NUL, got {value!r}.")
+    return expected(value)
 
 
 def scene_folder() -> Path:

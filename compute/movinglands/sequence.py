@@ -8,7 +8,7 @@ Format version 1 is described in docs/format.md.
 from __future__ import annotations
 
 import datetime
-import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from . import __version__
 from .errors import UserError
+from .files import replacing
 
 FORMAT = "moving-lands"
 VERSION = 1
@@ -79,8 +80,7 @@ def write_sequence(path: Path, title: str, recipe: str, surfaces: dict[str, Surf
     surfaces : dict of SurfaceData
         By name: one for each network shown.
     """
-    partial = path.with_name(path.name + ".writing")
-    with h5py.File(partial, "w") as file:
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update(
             format=FORMAT,
             version=VERSION,
@@ -91,9 +91,20 @@ def write_sequence(path: Path, title: str, recipe: str, surfaces: dict[str, Surf
         )
         for name, surface in surfaces.items():
             _write_surface(file.create_group(f"surfaces/{name}"), surface)
-    with open(partial, "rb") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, path)
+
+
+def update_recipe(path: Path, title: str, recipe: str) -> None:
+    """Give a sequence file another title and recipe, where they differ, atomically.
+
+    For what a recipe says of the pictures: the surfaces stay as they are.
+    """
+    with open_sequence(path) as file:
+        if (file.attrs.get("title"), file.attrs.get("recipe")) == (title, recipe):
+            return
+    with replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        with h5py.File(partial, "r+") as file:
+            file.attrs.update(title=title, recipe=recipe)
 
 
 def _write_surface(group: h5py.Group, surface: SurfaceData) -> None:
@@ -113,45 +124,89 @@ def _write_surface(group: h5py.Group, surface: SurfaceData) -> None:
     loss = group.create_dataset("loss", dtype="f4", fillvalue=np.nan, **settings)
     evaluated = group.create_dataset("evaluated", dtype="u1", fillvalue=0, **settings)
     for t in range(len(surface.step)):
-        if (values := surface.frame(t)) is not None:
-            loss[t] = values
+        if (frame := surface.frame(t)) is not None:
+            loss[t] = frame
             evaluated[t] = 1
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """Return the attributes of a sequence file.
-
-    Raises
-    ------
-    UserError
-        Where there is no such file, it is not HDF5, or not a sequence of this version.
-    """
-    with open_sequence(path) as file:
-        return dict(file.attrs)
-
-
 def open_sequence(path: Path) -> h5py.File:
-    """Open a sequence file for reading, without locking it.
+    """Open a sequence file for reading, without locking it, and hold it against ``DATASETS``.
 
     Raises
     ------
     UserError
-        As ``read_header``.
+        Where there is no such file, it is not HDF5, not a sequence of this version, or what a
+        surface must have is missing, misshapen or not in the file itself.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file.")
+        raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}.")
     try:
         file = h5py.File(path, "r", locking=False)
     except OSError:
         raise UserError(f"{path}: not an HDF5 file, or a damaged one.") from None
-    found = file.attrs.get("format"), file.attrs.get("version")
-    if found != (FORMAT, VERSION):
+    try:
+        _check(file)
+    except UserError as error:
         file.close()
-        raise UserError(
-            f"{path}: expected format {FORMAT!r} version {VERSION}, "
-            f"found format {found[0]!r} version {found[1]!r}."
-        )
+        raise UserError(f"{path}: {error}") from None
     return file
+
+
+def _check(file: h5py.File) -> None:
+    found = tuple(str(file.attrs.get(key)) for key in ("format", "version"))
+    if found != (FORMAT, str(VERSION)):
+        raise UserError(
+            f"expected format {FORMAT} version {VERSION}, "
+            f"found format {found[0]} version {found[1]}."
+        )
+    surfaces = _inside(file, "surfaces", h5py.Group)
+    if not len(surfaces):
+        raise UserError("surfaces: expected at least one surface.")
+    for name in surfaces:
+        _check_surface(_inside(surfaces, name, h5py.Group))
+
+
+def _check_surface(group: h5py.Group) -> None:
+    where = group.name.strip("/")
+    loss = _inside(group, "loss", h5py.Dataset)
+    if loss.ndim != 3 or not all(loss.shape):
+        raise UserError(f"{where}/loss: expected (frames, rows, cols), found {loss.shape}.")
+    sizes = dict(zip(("frames", "rows", "cols"), loss.shape, strict=True))
+    expected = {
+        name: (declared.dtype, tuple(sizes[d] if isinstance(d, str) else d for d in declared.shape))
+        for name, declared in DATASETS.items()
+    }
+    if "scalars" in group:
+        scalars = _inside(group, "scalars", h5py.Group)
+        expected |= {f"scalars/{name}": ("f8", (sizes["frames"],)) for name in scalars}
+    for name, (dtype, shape) in expected.items():
+        parent, _, key = name.rpartition("/")
+        found = _inside(group[parent] if parent else group, key, h5py.Dataset)
+        if found.shape != shape:
+            raise UserError(f"{where}/{name}: expected shape {shape}, found {found.shape}.")
+        if found.dtype.kind != np.dtype(dtype).kind:
+            raise UserError(f"{where}/{name}: expected type {dtype}, found {found.dtype}.")
+
+
+def _inside(group: h5py.Group, name: str, kind: type) -> Any:
+    """Return what a group itself holds under a name: never what lies elsewhere."""
+    where = f"{group.name}/{name}".strip("/")
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise UserError(f"{where}: missing.")
+    if not isinstance(link, h5py.HardLink):
+        raise UserError(f"{where}: expected data in this file, found a link.")
+    found = group[name]
+    if not isinstance(found, kind):
+        raise UserError(f"{where}: expected a {kind.__name__.lower()}.")
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise UserError(f"{where}: expected data in this file, found data in another.")
+    return found
+
+
+def complete_frames(surface: h5py.Group) -> NDArray[np.bool_]:
+    """Return which frames of a surface have all their losses."""
+    return np.array([bool(frame.all()) for frame in surface["evaluated"]])
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -162,36 +217,38 @@ def describe(path: Path) -> dict[str, Any]:
     dict
         Plain values only, ready for JSON: title, software, created, and for each surface its
         frames, rows, cols, complete frames, steps, loss range and attributes.
+
+    Raises
+    ------
+    UserError
+        As ``open_sequence``.
     """
     with open_sequence(path) as file:
         head = {key: str(file.attrs.get(key, "")) for key in ("title", "software", "created")}
-        try:
-            surfaces = {name: _describe(group) for name, group in file["surfaces"].items()}
-        except KeyError as error:
-            raise UserError(f"{path}: {error.args[0]}") from None
+        surfaces = {name: _describe(group) for name, group in file["surfaces"].items()}
     return {"file": str(path), "version": VERSION, **head, "surfaces": surfaces}
 
 
 def _describe(group: h5py.Group) -> dict[str, Any]:
     loss, evaluated = group["loss"], group["evaluated"]
-    low, high, complete = np.inf, -np.inf, 0
-    for t in range(len(loss)):
-        known = evaluated[t] > 0
-        complete += bool(known.all())
-        values = loss[t][known]
-        values = values[np.isfinite(values)]
-        if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    low, high = np.inf, -np.inf
+    for values, state in zip(loss, evaluated, strict=True):
+        known = values[(state > 0) & np.isfinite(values)]
+        if known.size:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
     return {
         "frames": len(loss),
-        "complete": complete,
+        "complete": int(complete_frames(group).sum()),
         "rows": loss.shape[1],
         "cols": loss.shape[2],
-        "steps": [int(group["step"][0]), int(group["step"][-1])],
+        "steps": [int(group["step"][t]) for t in (0, -1)],
         "loss": [low, high] if low <= high else None,
-        "minimizer_loss": [float(group["minimizer"][0, 2]), float(group["minimizer"][-1, 2])],
-        **{
-            key: value.item() if hasattr(value, "item") else value
-            for key, value in group.attrs.items()
-        },
+        "minimizer_loss": [float(group["minimizer"][t, 2]) for t in (0, -1)],
+        **{key: _plain(value) for key, value in group.attrs.items()},
     }
+
+
+def _plain(value: Any) -> str | int | float:
+    """Return an attribute as JSON has it; what is not one number or text, as text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float) else str(value)

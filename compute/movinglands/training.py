@@ -78,19 +78,21 @@ def train(
         momentum=training.momentum,
         weight_decay=training.weight_decay,
     )
-    done = -1
+    done, wanted = -1, set(steps)
     if start is not None:
         module.load_state_dict(start.module)
         optimizer.load_state_dict(start.optimizer)
         done = start.step
     for step in range(max(done, 0), steps[-1] + 1):
-        if step in steps and step > done:
+        if step in wanted and step > done:
             yield Snapshot(
                 step=step,
                 module=copy.deepcopy(module.state_dict()),
                 optimizer=copy.deepcopy(optimizer.state_dict()),
                 scalars=_scalars(module, data, optimizer),
             )
+        if step == steps[-1]:
+            return
         module.train()
         batch = batch_of_step(len(data.images), training.batch, training.seed, step)
         batch = batch.to(data.images.device)
@@ -100,8 +102,10 @@ def train(
 
 
 def batch_of_step(count: int, batch: int, seed: int, step: int) -> Tensor:
-    """Return the indices of a step's batch: each epoch is a permutation of its own."""
-    batch = min(batch, count)
+    """Return the indices of a step's batch.
+
+    Each epoch is a permutation of its own, cut into whole batches: ``count % batch`` sit it out.
+    """
     epoch, index = divmod(step, count // batch)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(count, generator=generator)[index * batch : (index + 1) * batch]

@@ -1,0 +1,7 @@
+"""``python -m addon``: the add-on's command line, where bpy is a Python module."""
+
+import sys
+
+from .ui.commands import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""The gates of a picture, as figures.
+
+What the stills of good loss landscape films have in common, measured: how much is burnt out, how
+much is black, where the tones of the subject lie, how strong its colours are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+BLACK = {"flesh": (25.0, 65.0), "ink": (25.0, 65.0), "fur": (0.0, 5.0), "specimen": (0.0, 100.0)}
+"""Bounds of the share of black, in percent, by look."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One figure and its bounds."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is within its bounds."""
+        return self.low <= self.value <= self.high
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.passed else "OUT"
+        return f"{self.name:<34}{self.value:8.2f}   {self.low:g} to {self.high:g}   {verdict}"
+
+
+def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
+    """Measure a still.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(height, width, 3)``, as displayed (sRGB encoded), 0 to 255.
+    look : str
+        One of ``BLACK``: it decides how black the picture may be.
+
+    Returns
+    -------
+    list of Gate
+        Percent of pixels, 8-bit luma (Rec. 709 weights) and HSV saturation. The subject is what
+        is brighter than luma 12.
+    """
+    rgb = pixels.reshape(-1, 3).astype(np.float64)
+    luma = rgb @ (0.2126, 0.7152, 0.0722)
+    subject = luma > 12
+    if not subject.any():
+        subject = np.ones_like(subject)
+    brightest = rgb[subject].max(axis=1)
+    saturation = (brightest - rgb[subject].min(axis=1)) / np.maximum(brightest, 1)
+    p1, median, p99 = np.percentile(luma[subject], (1, 50, 99))
+    return [
+        Gate("any channel >= 250, percent", 100 * (rgb >= 250).any(axis=1).mean(), 0, 1.5),
+        Gate("luma >= 250, percent", 100 * (luma >= 250).mean(), 0, 0.1),
+        Gate("luma < 6, percent", 100 * (luma < 6).mean(), *BLACK[look]),
+        Gate("subject luma, 1st percentile", p1, 16, 36),
+        Gate("subject luma, median", median, 90, 146),
+        Gate("subject luma, 99th percentile", p99, 159, 226),
+        Gate("subject saturation, median", float(np.median(saturation)), 0.30, 0.60),
+    ]
+
+
+def read_still(path: Path) -> NDArray[np.float64]:
+    """Read a picture as ``(height, width, 3)``, as displayed, 0 to 255."""
+    image = bpy.data.images.load(str(path))
+    try:
+        width, height = image.size
+        pixels = np.empty(width * height * 4, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+    finally:
+        bpy.data.images.remove(image)
+    return np.round(pixels.reshape(height, width, 4)[::-1, :, :3] * 255.0).astype(np.float64)

@@ -1,0 +1,62 @@
+"""The two halves know nothing of each other, and say the same."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from movinglands import recipe
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_BLENDER = [ROOT / "addon" / f"{name}.py" for name in ("sequence", "heights", "camerawork")]
+
+
+def imports(path):
+    """The top-level packages that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "forbidden"),
+    [
+        (sorted(ROOT.glob("addon/**/*.py")), {"torch", "movinglands", "compute"}),
+        (sorted(ROOT.glob("compute/**/*.py")), {"bpy", "mathutils", "bmesh", "addon"}),
+        (WITHOUT_BLENDER, {"bpy", "bmesh", "bpy_extras"}),
+    ],
+    ids=["addon", "compute", "without Blender"],
+)
+def test_imports(files, forbidden):
+    assert len(files) >= 3
+    found = {path.name: forbidden & set(imports(path)) for path in files}
+    assert not {name: packages for name, packages in found.items() if packages}
+
+
+def settings():
+    """The fields of ``addon.stage.Settings`` and their defaults, read without Blender."""
+    tree = ast.parse((ROOT / "addon" / "stage.py").read_text(encoding="utf-8"))
+    (declared,) = [
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    ]
+    return {
+        field.target.id: ast.literal_eval(field.value)
+        for field in declared.body
+        if isinstance(field, ast.AnnAssign)
+    }
+
+
+def test_a_shot_has_the_settings_of_the_recipe():
+    """Film, look and camera, one to one; what has a single choice needs no setting."""
+    tables = (recipe.Film, recipe.Look, recipe.Camera)
+    keys = [field for table in tables for field in dataclasses.fields(table)]
+    assert len({field.name for field in keys}) == len(keys), "a name stands in two tables"
+    expected = {
+        field.name: field.default
+        for field in keys
+        if len(field.metadata.get("choices", (1, 2))) > 1
+    }
+    assert settings() == expected

@@ -1,0 +1,220 @@
+"""The file between the halves: what one writes, the other reads; what is bad, it refuses."""
+
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import addon.sequence
+import movinglands.sequence
+from addon.sequence import SequenceError, open_sequence
+from movinglands.sequence import write_sequence
+
+FORMAT_MD = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+BOWL = "surfaces/bowl"
+
+
+def test_what_is_written_is_read(sequence, surface):
+    with open_sequence(sequence) as opened:
+        assert (opened.title, opened.path) == ("BOWL", sequence)
+        assert opened.recipe == {"sentence": "A bowl.", "film": {"seconds": 3.5}}
+        (found,) = opened.surfaces.values()
+        assert found.name == "bowl"
+        assert found.frames.tolist() == [0, 2]
+        assert found.points() == 20
+        for name in ("alpha", "beta"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(surface, name))
+        for name in ("step", "origin", "minimizer"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(surface, name)[[0, 2]])
+        for index, t in enumerate(found.frames):
+            np.testing.assert_array_equal(found.loss(index), surface.frame(t))
+        assert found.scalars.keys() == {"train_loss"}
+        np.testing.assert_array_equal(
+            found.scalars["train_loss"], surface.scalars["train_loss"][[0, 2]]
+        )
+        assert found.attrs == {"network": "a bowl", "batch": 8}
+
+
+def test_a_file_may_be_replaced_while_it_is_open(sequence, surface):
+    with open_sequence(sequence) as opened:
+        write_sequence(sequence, "NEW", "", {"bowl": surface})
+        np.testing.assert_array_equal(opened.surfaces["bowl"].loss(1), surface.frame(2))
+    with open_sequence(sequence) as again:
+        assert again.title == "NEW"
+
+
+def test_the_declarations_agree():
+    assert addon.sequence.FORMAT == movinglands.sequence.FORMAT
+    assert addon.sequence.VERSION == movinglands.sequence.VERSION
+    written = {n: (d.dtype, d.shape) for n, d in movinglands.sequence.DATASETS.items()}
+    assert written == addon.sequence.DATASETS
+
+
+def test_the_documentation_agrees():
+    row = re.compile(r"^\| `(\w+)` \| (\w\d) \| \((.*?)\) \| (.*?) \|$", re.MULTILINE)
+    documented = {}
+    for name, dtype, dimensions, meaning in row.findall(FORMAT_MD):
+        shape = tuple(int(d) if d.isdigit() else d for d in dimensions.split(", "))
+        documented[name] = (dtype, shape, meaning)
+    assert documented == {n: tuple(d) for n, d in movinglands.sequence.DATASETS.items()}
+    assert list(documented) == list(movinglands.sequence.DATASETS)
+
+
+def test_the_example_in_the_documentation_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", FORMAT_MD, re.DOTALL)
+    exec(example, {})
+    with open_sequence("bowl.h5") as opened:
+        bowl = opened.surfaces["bowl"]
+        assert (opened.title, len(bowl.frames), bowl.points()) == ("BOWL", 10, 41 * 41)
+        assert bowl.loss(0).min() == pytest.approx(bowl.minimizer[0, 2])
+    assert movinglands.sequence.describe(Path("bowl.h5"))["surfaces"]["bowl"]["complete"] == 10
+
+
+def delete(name):
+    def change(file):
+        del file[name]
+
+    return change
+
+
+def replace(name, **dataset):
+    def change(file):
+        del file[name]
+        file.create_dataset(name, **dataset)
+
+    return change
+
+
+def link(name, to):
+    def change(file):
+        del file[name]
+        file[name] = to
+
+    return change
+
+
+def attribute(name, value):
+    def change(file):
+        file.attrs[name] = value
+
+    return change
+
+
+def entry(name, index, value):
+    def change(file):
+        file[name][index] = value
+
+    return change
+
+
+BAD = {
+    "another version": (attribute("version", 2), "version 2"),
+    "another format": (attribute("format", "other"), "other"),
+    "no attributes": (lambda file: file.attrs.clear(), "format None"),
+    "no TOML": (attribute("recipe", "[film"), "recipe: not TOML"),
+    "no surfaces": (delete("surfaces"), "surfaces: missing"),
+    "no surface": (delete(BOWL), "surfaces: expected"),
+    "a surface that is none": (replace(BOWL, data=1), f"{BOWL}: expected a group"),
+    **{
+        f"no {name}": (delete(f"{BOWL}/{name}"), f"{BOWL}/{name}: missing")
+        for name in addon.sequence.DATASETS
+    },
+    "misshapen alpha": (
+        replace(f"{BOWL}/alpha", shape=(6,), dtype="f8"),
+        f"{BOWL}/alpha: expected",
+    ),
+    "transposed loss": (replace(f"{BOWL}/loss", shape=(3, 5, 4), dtype="f4"), f"{BOWL}/alpha: exp"),
+    "flat loss": (replace(f"{BOWL}/loss", shape=(4, 5), dtype="f4"), f"{BOWL}/loss: expected"),
+    "empty loss": (replace(f"{BOWL}/loss", data=h5py.Empty("f4")), f"{BOWL}/loss: expected"),
+    "loss of text": (replace(f"{BOWL}/loss", data="text"), f"{BOWL}/loss: expected"),
+    "misshapen origin": (
+        replace(f"{BOWL}/origin", shape=(3, 3), dtype="f8"),
+        f"{BOWL}/origin: exp",
+    ),
+    "misshapen scalar": (
+        replace(f"{BOWL}/scalars/train_loss", shape=(2,), dtype="f8"),
+        f"{BOWL}/scalars/train_loss: expected",
+    ),
+    "whole losses": (
+        replace(f"{BOWL}/loss", shape=(3, 4, 5), dtype="i4"),
+        f"{BOWL}/loss: expected type f4",
+    ),
+    "fractional steps": (
+        replace(f"{BOWL}/step", shape=(3,), dtype="f8"),
+        f"{BOWL}/step: expected type i8",
+    ),
+    "an external link": (
+        link(f"{BOWL}/loss", h5py.ExternalLink("other.h5", "/loss")),
+        f"{BOWL}/loss: expected data in this file",
+    ),
+    "an external surface": (
+        link(BOWL, h5py.ExternalLink("other.h5", "/")),
+        f"{BOWL}: expected data in this file",
+    ),
+    "a soft link": (
+        link(f"{BOWL}/beta", h5py.SoftLink(f"/{BOWL}/alpha")),
+        f"{BOWL}/beta: expected data in this file",
+    ),
+    "external storage": (
+        replace(f"{BOWL}/step", shape=(3,), dtype="i8", external="other.bin"),
+        f"{BOWL}/step: expected data in this file",
+    ),
+    "no group of scalars": (
+        replace(f"{BOWL}/scalars", data=[1.0, 2.0, 3.0]),
+        f"{BOWL}/scalars: expected a group",
+    ),
+    "a group for a scalar": (
+        lambda file: file.create_group(f"{BOWL}/scalars/x"),
+        f"{BOWL}/scalars/x: expected shape",
+    ),
+    "text for a scalar": (
+        replace(f"{BOWL}/scalars/train_loss", data=["a", "b", "c"]),
+        f"{BOWL}/scalars/train_loss: expected type f8",
+    ),
+    "several versions": (attribute("version", [1, 2]), "version [1 2]"),
+    "decreasing alpha": (entry(f"{BOWL}/alpha", 2, -3.0), f"{BOWL}/alpha: expected"),
+    "equal betas": (entry(f"{BOWL}/beta", 2, -0.1), f"{BOWL}/beta: expected"),
+    "NaN in beta": (entry(f"{BOWL}/beta", 3, np.nan), f"{BOWL}/beta: expected"),
+    "infinity in alpha": (entry(f"{BOWL}/alpha", 4, np.inf), f"{BOWL}/alpha: expected"),
+    "NaN in origin": (entry(f"{BOWL}/origin", (0, 0), np.nan), f"{BOWL}/origin: expected"),
+    "no complete frame": (
+        entry(f"{BOWL}/evaluated", (slice(None), 0, 0), 0),
+        f"{BOWL}/evaluated: no frame is complete",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_files_are_refused_in_a_sentence(sequence, kind):
+    change, expected = BAD[kind]
+    with h5py.File(sequence, "r+") as file:
+        change(file)
+    with pytest.raises(SequenceError) as caught, open_sequence(sequence):
+        pass
+    message = str(caught.value)
+    assert message.startswith(f"{sequence}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_what_is_no_sequence_at_all(sequence, tmp_path):
+    with pytest.raises(SequenceError, match=r"none\.h5: no such file"), open_sequence("none.h5"):
+        pass
+    text = tmp_path / "text.h5"
+    text.write_text("text")
+    half = tmp_path / "half.h5"
+    half.write_bytes(sequence.read_bytes()[:3000])
+    for path in (text, half):
+        with pytest.raises(SequenceError) as caught, open_sequence(path):
+            pass
+        assert str(caught.value) == f"{path}: not an HDF5 file, or a damaged one."
+
+
+def test_interpolated_points_count(sequence):
+    with h5py.File(sequence, "r+") as file:
+        file[f"{BOWL}/evaluated"][1] = 2
+    with open_sequence(sequence) as opened:
+        assert opened.surfaces["bowl"].frames.tolist() == [0, 1, 2]
