@@ -95,7 +95,7 @@ class Film:
     seconds: float = _number(5.0, 0.01, 36_000)
     width: int = _number(640, 16, 16_384)
     height: int = _number(360, 16, 16_384)
-    samples: int = _number(10, 1, 65_536)
+    samples: int = _number(8, 1, 65_536)
     poster_at: float = _number(0.7, 0, 1)
     poster_width: int = _number(1280, 16, 16_384)
     poster_samples: int = _number(96, 1, 65_536)
