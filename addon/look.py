@@ -17,8 +17,8 @@ from .surface import WIDTH
 
 Color = tuple[float, float, float]
 
-FLESH_ROSE = ("5a68c4", "8982c1", "9a5fae", "a04d5a", "c07060", "da9c8c")
-FLESH_GOLD = ("4b62c0", "8f86c9", "8a559a", "976548", "b97a50", "dca878")
+FLESH_ROSE = ("5a68c4", "8982c1", "9a5fae", "a04d5a", "bd6858", "d4866e")
+FLESH_GOLD = ("4b62c0", "8f86c9", "8a559a", "976548", "b97444", "d69a60")
 """Colours by height, from the tip of the funnel to the rim, on either side of the land."""
 
 
@@ -59,10 +59,10 @@ def flesh_material(relief: float) -> bpy.types.Material:
         **{
             "Base Color": color,
             "Roughness": 0.5,
-            "Specular IOR Level": 0.25,
+            "Specular IOR Level": 0.2,
             "Subsurface Weight": 0.18,
             "Subsurface Radius": (1.0, 0.38, 0.3),
-            "Subsurface Scale": 0.02 * WIDTH,
+            "Subsurface Scale": 0.008 * WIDTH,
             "Sheen Weight": 0.25,
             "Sheen Roughness": 0.4,
         },
@@ -95,8 +95,8 @@ def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
     rig.empty_display_size = 0.2 * WIDTH
     rig.rotation_euler.z = radians(azimuth)
     lamps = [
-        _area("Key", (0.68, -0.4, 0.62), 0.15, 2100, "ffdcc2", relief),
-        _area("Rim", (-0.55, 0.6, 0.5), 0.2, 450, "c9bcff", relief),
+        _area("Key", (0.68, -0.4, 0.62), 0.03, 2100, "ffdcc2", relief),
+        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 450, "c9bcff", relief),
         _area("Fill", (-0.9, -0.5, 0.58), 0.9, 650, "e6bcf5", relief),
     ]
     for lamp in lamps:

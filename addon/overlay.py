@@ -64,9 +64,9 @@ def titles(
     dim = glowing_material("Text dim", "f2e9e4", 0.42)
     made = []
     blocks = (
-        ("Title", title, "LEFT", left + margin, 0.042, 0.030, pale),
-        ("Sentence", sentence, "LEFT", left + margin, 0.0145, 0.0, dim),
-        ("Recipe", "\n".join(recipe_lines), "RIGHT", right - margin, 0.0145, 0.0, dim),
+        ("Title", title, "LEFT", left + margin, 0.052, 0.036, pale),
+        ("Sentence", sentence, "LEFT", left + margin, 0.019, 0.0, dim),
+        ("Recipe", "\n".join(recipe_lines), "RIGHT", right - margin, 0.019, 0.0, dim),
     )
     for name, body, align, x, size, rise, material in blocks:
         curve = bpy.data.curves.new(name, "FONT")
@@ -114,7 +114,7 @@ def bead(frames: ArrayLike, places: np.ndarray, seen: float) -> bpy.types.Object
         Width of the picture at the minimizer's distance, Blender units.
     """
     mesh = bpy.data.meshes.new("Bead")
-    mesh.from_pydata(*_icosphere(0.006 * seen))
+    mesh.from_pydata(*_icosphere(0.009 * seen))
     mesh.shade_smooth()
     mesh.materials.append(glowing_material("Bead", "fff1dc", 1.6))
     mark = bpy.data.objects.new("Bead", mesh)
@@ -168,11 +168,11 @@ def live_loss(
     caption.string = "LOSS "
     curves = tree.nodes.new("GeometryNodeStringToCurves")
     compat.set_font(curves, condensed_font())
-    curves.inputs["Size"].default_value = 0.04 * seen
+    curves.inputs["Size"].default_value = 0.038 * seen
     fill = tree.nodes.new("GeometryNodeFillCurve")
     place = tree.nodes.new("GeometryNodeTransform")
     place.inputs["Translation"].default_value = (
-        seen * LEADER[1][0],
+        seen * (LEADER[1][0] + 0.008),
         seen * LEADER[1][1],
         seen * NEARER,
     )
@@ -211,7 +211,7 @@ def _leader(tree: bpy.types.NodeTree, seen: float) -> bpy.types.NodeSocket:
         line.inputs[end].default_value = [seen * x for x in (*place, NEARER)]
     profile = tree.nodes.new("GeometryNodeCurvePrimitiveCircle")
     profile.inputs["Resolution"].default_value = 6
-    profile.inputs["Radius"].default_value = 0.0009 * seen
+    profile.inputs["Radius"].default_value = 0.0007 * seen
     mesh = tree.nodes.new("GeometryNodeCurveToMesh")
     tree.links.new(line.outputs["Curve"], mesh.inputs["Curve"])
     tree.links.new(profile.outputs["Curve"], mesh.inputs["Profile Curve"])

@@ -6,6 +6,7 @@ the same without the add-on and a later import finds its own objects whatever th
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,6 +20,9 @@ from .sequence import Sequence, Surface
 MARK = "moving_lands"
 """Custom property on everything of ours; its value says what it is."""
 
+LINE = 34
+"""Most characters in a line of the recipe of the run: it stays clear of the label."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,7 +35,7 @@ class Settings:
     samples: int = 8
     poster_at: float = 0.7
     poster_width: int = 1280
-    poster_samples: int = 96
+    poster_samples: int = 48
     motion_blur: bool = False
     titles: bool = True
     scale: str = "log"
@@ -42,7 +46,7 @@ class Settings:
     distance: float = 0.56
     drift: float = 8.0
     third: float = 0.41
-    rise: float = 0.335
+    rise: float = 0.36
     follow: float = 1.0
 
     @classmethod
@@ -82,14 +86,16 @@ def build(
     Raises
     ------
     ValueError
-        Where the losses do not fit the height scale that is asked for.
+        Where the losses do not fit the height scale that is asked for, or the shot does not fit
+        in memory. Nothing has been made then.
     """
-    scene = bpy.context.scene
-    _set_render(scene, settings)
     shown = next(iter(sequence.surfaces.values()))
+    surface.check_memory(shown)
     relief = settings.relief * surface.WIDTH
     losses = (shown.loss(index) for index in range(len(shown.frames)))
     scale = heights.fit(losses, settings.scale, relief)
+    scene = bpy.context.scene
+    _set_render(scene, settings)
     land = surface.build(shown, scale, 1, settings.last_frame, progress)
     land.data.materials.append(look.flesh_material(relief))
 
@@ -106,7 +112,7 @@ def build(
     if settings.titles:
         aspect = settings.width / settings.height
         sentence = str(sequence.recipe.get("sentence", ""))
-        texts = overlay.titles(lens, aspect, sequence.title, sentence, recipe_lines(shown))
+        texts = overlay.titles(lens, aspect, sequence.title, sentence, recipe_lines(shown, settings.scale))
         parts |= {text.name: text for text in texts}
 
     collection = bpy.data.collections.new(sequence.title)
@@ -134,16 +140,16 @@ def _minimizer_places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
     return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
 
-def recipe_lines(shown: Surface) -> list[str]:
+def recipe_lines(shown: Surface, scale: str) -> list[str]:
     """Say how a surface was made, in the few lines that stand in the picture."""
     attrs = {key: str(value) for key, value in shown.attrs.items()}
     lines = [attrs.get("network", ""), attrs.get("data", ""), attrs.get("optimizer", "")]
     if "batch" in attrs:
         mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
         lines.append(f"loss of {attrs['batch']} images{mode}")
-    points = f"{shown.points() * len(shown.frames):,} points".replace(",", " ")
-    lines.append(f"{points}, {len(shown.frames)} snapshots")
-    return [line for line in lines if line]
+    points = f"{shown.points():,}".replace(",", " ")
+    lines.append(f"{len(shown.frames)} x {points} points, {scale} scale")
+    return [part for line in lines for part in textwrap.wrap(line, LINE)]
 
 
 def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:

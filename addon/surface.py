@@ -6,6 +6,7 @@ and is the artist's handle for retiming. The topology is written once, the keys 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import bpy
@@ -20,6 +21,29 @@ WIDTH = 10.0
 
 KEY_SPACING = 10.0
 """Blender puts absolute shape keys 10 apart in ``eval_time``."""
+
+
+def memory_needed(surface: Surface) -> int:
+    """Estimate the bytes a surface takes in Blender: its keys, and copies while rendering."""
+    return 3 * 12 * surface.points() * len(surface.frames)
+
+
+def check_memory(surface: Surface) -> None:
+    """Refuse a surface that this machine cannot hold.
+
+    Raises
+    ------
+    ValueError
+        With what it takes and what there is.
+    """
+    if not hasattr(os, "sysconf"):  # Windows: found out by trying
+        return
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if memory_needed(surface) > there:
+        raise ValueError(
+            f"{len(surface.frames)} frames of {surface.points()} points take "
+            f"{memory_needed(surface) / 1e9:.1f} GB of memory, this machine has {there / 1e9:.1f}."
+        )
 
 
 def build(

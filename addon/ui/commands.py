@@ -102,16 +102,16 @@ def _render(options: argparse.Namespace) -> None:
         if not blend.exists():
             build(options.file, blend)
     folder = options.output or blend.parent
-    frames_folder, film, poster = folder / "frames", folder / blend.stem, folder / "poster.png"
-    film = film.with_suffix(".mp4")
-    if options.restart:
-        for old in (film, poster):
-            old.unlink(missing_ok=True)
-    render.open_folder(frames_folder, blend, options.restart)
+    frames_folder, poster = folder / "frames", folder / "poster.png"
+    film = folder / f"{blend.stem}.mp4"
     try:
         bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
     except RuntimeError:
         raise SequenceError(f"{blend}: not a .blend file that this Blender can open.") from None
+    render.open_folder(frames_folder, blend, options.restart)
+    if options.restart:
+        for old in (film, poster):
+            old.unlink(missing_ok=True)
     scene = bpy.context.scene
     whole = range(scene.frame_start, scene.frame_end + 1)
     asked = options.frames or whole

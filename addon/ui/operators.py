@@ -9,7 +9,7 @@ from .. import stage
 from ..sequence import SequenceError, open_sequence
 
 
-class MOVINGLANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
+class MOVING_LANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
     """Build an animated loss landscape, with camera, light and titles, from a sequence file."""
 
     bl_idname = "moving_lands.import_sequence"
@@ -49,8 +49,8 @@ class MOVINGLANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
 def menu_entry(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     """Draw the entry in File > Import."""
     self.layout.operator(
-        MOVINGLANDS_OT_import_sequence.bl_idname, text="Loss Landscape Sequence (.h5)"
+        MOVING_LANDS_OT_import_sequence.bl_idname, text="Loss Landscape Sequence (.h5)"
     )
 
 
-CLASSES = (MOVINGLANDS_OT_import_sequence,)
+CLASSES = (MOVING_LANDS_OT_import_sequence,)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import bpy
 
 from .. import stage
-from .operators import MOVINGLANDS_OT_import_sequence
+from .operators import MOVING_LANDS_OT_import_sequence
 
 
-class MOVINGLANDS_PT_shot(bpy.types.Panel):
+class MOVING_LANDS_PT_shot(bpy.types.Panel):
     """The shot in this scene."""
 
     bl_label = "Shot"
@@ -20,7 +20,7 @@ class MOVINGLANDS_PT_shot(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.operator(MOVINGLANDS_OT_import_sequence.bl_idname, icon="IMPORT")
+        layout.operator(MOVING_LANDS_OT_import_sequence.bl_idname, icon="IMPORT")
         parts = stage.parts(context.scene)
         if "Land" in parts:
             column = layout.column(align=True)
@@ -35,4 +35,4 @@ class MOVINGLANDS_PT_shot(bpy.types.Panel):
                 column.prop(constraint, "influence", text="Share of the Descent", slider=True)
 
 
-CLASSES = (MOVINGLANDS_PT_shot,)
+CLASSES = (MOVING_LANDS_PT_shot,)

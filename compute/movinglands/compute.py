@@ -269,12 +269,12 @@ class _Shot:
 
 def _attributes(recipe: Recipe, parameters: int) -> dict[str, object]:
     network, training, surface = recipe.network, recipe.training, recipe.surface
+    decay = f"decay {training.weight_decay:g}, " if training.weight_decay else ""
     return {
-        "network": f"{network.name}, {network.depth} convolutions of {network.width} channels",
+        "network": f"{network.name}, {network.depth} convolutions of {network.width}",
         "parameters": parameters,
         "data": f"{recipe.data.name}, {recipe.data.size} x {recipe.data.size}",
-        "optimizer": f"SGD, learning rate {training.learning_rate:g}, "
-        f"momentum {training.momentum:g}, weight decay {training.weight_decay:g}, "
+        "optimizer": f"SGD {training.learning_rate:g}, momentum {training.momentum:g}, {decay}"
         f"batch {training.batch}",
         "batch": surface.batch,
         "mode": surface.mode,

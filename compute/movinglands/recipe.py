@@ -98,7 +98,7 @@ class Film:
     samples: int = _number(8, 1, 65_536)
     poster_at: float = _number(0.7, 0, 1)
     poster_width: int = _number(1280, 16, 16_384)
-    poster_samples: int = _number(96, 1, 65_536)
+    poster_samples: int = _number(48, 1, 65_536)
     motion_blur: bool = False
     titles: bool = True
 
@@ -131,7 +131,7 @@ class Camera:
     distance: float = _number(0.56, 0.01, 100)
     drift: float = _number(8.0, -360, 360)
     third: float = _number(0.41, 0.05, 0.95)
-    rise: float = _number(0.335, 0.05, 0.95)
+    rise: float = _number(0.36, 0.05, 0.95)
     follow: float = _number(1.0, 0, 1)
 
 

@@ -49,13 +49,13 @@ bpy.ops.extensions.package_install_files(
 name = "bl_ext.user_default.moving_lands"
 assert name in bpy.context.preferences.addons, "not enabled"
 assert name + ".addon" in sys.modules, "the add-on was not imported"
-assert hasattr(bpy.types, "MOVINGLANDS_OT_import_sequence"), "not registered"
+assert hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence"), "not registered"
 
 import h5py
 print("h5py:", h5py.__file__)
 
 addon_utils.disable(name)
-assert not hasattr(bpy.types, "MOVINGLANDS_OT_import_sequence"), "still registered"
+assert not hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence"), "still registered"
 """
 
 

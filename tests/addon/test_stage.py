@@ -1,0 +1,132 @@
+"""A whole shot: calm, composed, true in its numbers, and the artist's own."""
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+from mathutils.bvhtree import BVHTree
+
+from addon import camerawork, overlay, stage, surface
+from addon.animation import key_spline
+
+
+@pytest.fixture(scope="module")
+def parts(shot):
+    return stage.parts(shot.scene)
+
+
+@pytest.fixture(scope="module")
+def watched(shot, parts):
+    """The camera and the bead at every frame, as evaluated, and the land at some."""
+    places, axes, composed, clearances = [], [], [], []
+    for frame in range(1, shot.scene.frame_end + 1):
+        shot.scene.frame_set(frame)
+        graph = bpy.context.evaluated_depsgraph_get()
+        camera = parts["Camera"].evaluated_get(graph)
+        bead = parts["Bead"].evaluated_get(graph).matrix_world.translation
+        places.append(camera.matrix_world.translation.copy())
+        axes.append([camera.matrix_world.col[axis].xyz for axis in range(3)])
+        composed.append(world_to_camera_view(shot.scene, camera, bead))
+        if frame % 10 == 1:
+            tree = BVHTree.FromObject(parts["Land"].evaluated_get(graph), graph)
+            clearances.append(tree.find_nearest(places[-1])[3])
+    return np.array(places), np.array(axes), np.array(composed), np.array(clearances)
+
+
+def test_the_camera_is_calm(shot, watched):
+    places, axes, _, _ = watched
+    motion = camerawork.measure(places, -axes[:, 2], shot.scene.render.fps, surface.WIDTH)
+    assert motion.faults() == []
+    tilt = np.degrees(np.arcsin(np.abs(axes[:, 0, 2])))
+    assert tilt.max() <= 1
+
+
+def test_the_minimizer_stays_on_a_third_inside_the_frame(watched):
+    composed = watched[2]
+    assert np.abs(composed[:, 0] - 1 / 3).max() <= 0.1
+    assert composed[:, :2].min() >= 0.1
+    assert composed[:, :2].max() <= 0.9
+
+
+def test_the_camera_keeps_clear_of_the_moving_land(watched):
+    assert watched[3].min() >= 0.02 * surface.WIDTH
+
+
+def test_the_bead_lies_on_the_land(shot, parts):
+    middle = shot.losses[0].size // 2
+    for frame in range(1, shot.scene.frame_end, 7):
+        shot.scene.frame_set(frame)
+        graph = bpy.context.evaluated_depsgraph_get()
+        land = parts["Land"].evaluated_get(graph).data.vertices[middle].co
+        bead = parts["Bead"].evaluated_get(graph).matrix_world.translation
+        assert (land - bead).length <= 1e-3 * surface.WIDTH
+
+
+def test_the_label_counts_the_original_loss(shot, parts):
+    tree = parts["Live loss"].modifiers[0].node_group
+    for frame, loss in zip(shot.frames, shot.surface.minimizer[:, 2], strict=True):
+        shot.scene.frame_set(int(frame), subframe=frame - int(frame))
+        assert tree.nodes["Loss"].outputs[0].default_value == pytest.approx(loss, rel=1e-5)
+    graph = bpy.context.evaluated_depsgraph_get()
+    drawn = parts["Live loss"].evaluated_get(graph).to_mesh()
+    assert len(drawn.polygons) > 50
+    assert "Label" in {material.name for material in drawn.materials if material}
+
+
+def test_titles_stand_inside_the_picture_and_say_what_it_is(shot, parts):
+    shot.scene.frame_set(1)
+    bpy.context.view_layer.update()
+    for name in ("Title", "Sentence", "Recipe"):
+        text = parts[name]
+        for corner in text.bound_box:
+            at = world_to_camera_view(
+                shot.scene, parts["Camera"], text.matrix_world @ Vector(corner)
+            )
+            assert 0.01 < at.x < 0.99, name
+            assert 0.01 < at.y < 0.5, name
+    assert parts["Title"].data.body == "FUNNEL"
+    assert "A FUNNEL" in parts["Recipe"].data.body
+    assert "6 X 1 089 POINTS, LOG SCALE" in parts["Recipe"].data.body
+
+
+def test_the_typeface_travels_in_the_blend(parts):
+    assert parts["Title"].data.font.packed_file is not None
+    assert overlay.FONT.with_name("OFL.txt").exists()
+
+
+def test_dragging_the_empty_takes_the_camera_along(shot, parts):
+    def looks_at():
+        shot.scene.frame_set(60)
+        graph = bpy.context.evaluated_depsgraph_get()
+        return parts["Camera"].evaluated_get(graph).matrix_world.translation.copy()
+
+    before = looks_at()
+    parts["Minimizer"].delta_location.z -= 1
+    after = looks_at()
+    parts["Minimizer"].delta_location.z += 1
+    assert (before - after).length == pytest.approx(1, abs=0.05)
+
+
+def test_parts_are_found_by_their_mark_whatever_they_are_called(shot, parts):
+    parts["Land"].name = "my land"
+    assert stage.parts(shot.scene)["Land"] == parts["Land"]
+    assert all(part.users_collection == (shot.collection,) for part in parts.values())
+
+
+def test_no_handler_and_no_python_driver_is_left_behind(shot):
+    assert not bpy.app.handlers.frame_change_pre
+    assert not bpy.app.handlers.frame_change_post
+    for thing in bpy.data.objects:
+        drivers = thing.animation_data.drivers if thing.animation_data else ()
+        assert not list(drivers)
+
+
+def test_keys_of_a_spline_are_the_spline(empty):
+    thing = bpy.data.objects.new("thing", None)
+    bpy.context.scene.collection.objects.link(thing)
+    spline = camerawork.fit_spline(np.arange(1, 50), np.sin(np.arange(1, 50) / 8), 6)
+    key_spline(thing, "location", spline, 2)
+    for frame in range(1, 50):
+        bpy.context.scene.frame_set(frame)
+        assert thing.location.z == pytest.approx(float(spline(frame)[0]), abs=1e-4)
