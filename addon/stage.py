@@ -112,7 +112,9 @@ def build(
     if settings.titles:
         aspect = settings.width / settings.height
         sentence = str(sequence.recipe.get("sentence", ""))
-        texts = overlay.titles(lens, aspect, sequence.title, sentence, recipe_lines(shown, settings.scale))
+        texts = overlay.titles(
+            lens, aspect, sequence.title, sentence, recipe_lines(shown, settings.scale)
+        )
         parts |= {text.name: text for text in texts}
 
     collection = bpy.data.collections.new(sequence.title)

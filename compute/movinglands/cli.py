@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .blender import BlenderFailed
+from . import __version__, blender
 from .errors import UserError
 from .recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
 
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, MemoryError) as error:  # a folder one may not write to, a full disk
         print(f"lands: {_sentence(error)}", file=sys.stderr)
         return 2
-    except BlenderFailed as error:
+    except blender.BlenderFailed as error:
         return error.code
     except KeyboardInterrupt:
         print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
@@ -64,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("file", type=Path)
     info.add_argument("--json", action="store_true")
     info.set_defaults(run=_info)
+
+    judging = commands.add_parser("judge", help="the gates of a still, figure by figure")
+    judging.add_argument("file", type=Path, metavar="FILE.png")
+    judging.set_defaults(run=lambda options: blender.run("judge", options.file.resolve()))
     return parser
 
 
