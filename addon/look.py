@@ -52,18 +52,18 @@ def flesh_material(relief: float) -> bpy.types.Material:
 
     # Edges: seen at a grazing angle, skin turns pale and catches the light.
     facing = graph.add("ShaderNodeLayerWeight", Blend=0.2).outputs["Facing"]
-    color = graph.mix(graph.math("MULTIPLY", facing, 0.4), color, (1.0, 0.74, 0.6, 1.0))
+    color = graph.mix(graph.math("MULTIPLY", facing, 0.28), color, (1.0, 0.74, 0.6, 1.0))
 
     skin = graph.add(
         "ShaderNodeBsdfPrincipled",
         **{
             "Base Color": color,
             "Roughness": 0.5,
-            "Specular IOR Level": 0.2,
+            "Specular IOR Level": 0.1,
             "Subsurface Weight": 0.18,
             "Subsurface Radius": (1.0, 0.38, 0.3),
             "Subsurface Scale": 0.008 * WIDTH,
-            "Sheen Weight": 0.25,
+            "Sheen Weight": 0.12,
             "Sheen Roughness": 0.4,
         },
     )
@@ -95,9 +95,9 @@ def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
     rig.empty_display_size = 0.2 * WIDTH
     rig.rotation_euler.z = radians(azimuth)
     lamps = [
-        _area("Key", (0.68, -0.4, 0.62), 0.03, 2100, "ffdcc2", relief),
-        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 450, "c9bcff", relief),
-        _area("Fill", (-0.9, -0.5, 0.58), 0.9, 650, "e6bcf5", relief),
+        _area("Key", (0.68, -0.4, 0.62), 0.03, 3300, "ffdcc2", relief),
+        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 490, "c9bcff", relief),
+        _area("Fill", (-0.9, -0.5, 0.38), 0.9, 850, "e6bcf5", relief),
     ]
     for lamp in lamps:
         lamp.parent = rig
