@@ -97,10 +97,11 @@ def ride(
     data = bpy.data.cameras.new("Camera")
     data.lens = framing.lens
     data.clip_end = 100 * WIDTH
-    data.shift_x = 0.5 - framing.third
-    # Lens shift counts in picture widths, on the longer side.
+    # Lens shift counts in widths of the picture's longer side.
     render = bpy.context.scene.render
-    data.shift_y = (0.5 - framing.rise) * render.resolution_y / render.resolution_x
+    longer = max(render.resolution_x, render.resolution_y)
+    data.shift_x = (0.5 - framing.third) * render.resolution_x / longer
+    data.shift_y = (0.5 - framing.rise) * render.resolution_y / longer
     camera = bpy.data.objects.new("Camera", data)
     camera.parent = rig
     middle, half = framing.azimuth, framing.drift / 2

@@ -49,24 +49,30 @@ def titles(
     Parameters
     ----------
     camera : Object
-        The text is parented to it and sized for its lens and shift.
+        What the text stands before, whatever its lens and shift become.
     aspect : float
         Width of the picture over its height.
     title, sentence : str
         The piece's name and what it is.
     recipe_lines : list of str
         How it was made, a line each.
+
+    Returns
+    -------
+    list of Object
+        An Empty that is the picture's frame (its unit is the longer side, its origin the middle),
+        then the texts in it.
     """
-    left, right, bottom = _frame(camera.data, aspect)
-    width = right - left
-    margin = MARGIN * width
+    frame = _picture_frame(camera)
+    width, height = min(1.0, aspect), min(1.0, 1.0 / aspect)
+    edge = width / 2 - MARGIN * width
     pale = glowing_material("Text", "f2e9e4", 0.85)
     dim = glowing_material("Text dim", "f2e9e4", 0.42)
-    made = []
+    made = [frame]
     blocks = (
-        ("Title", title, "LEFT", left + margin, 0.052, 0.036, pale),
-        ("Sentence", sentence, "LEFT", left + margin, 0.019, 0.0, dim),
-        ("Recipe", "\n".join(recipe_lines), "RIGHT", right - margin, 0.019, 0.0, dim),
+        ("Title", title, "LEFT", -edge, 0.052, 0.036, pale),
+        ("Sentence", sentence, "LEFT", -edge, 0.019, 0.0, dim),
+        ("Recipe", "\n".join(recipe_lines), "RIGHT", edge, 0.019, 0.0, dim),
     )
     for name, body, align, x, size, rise, material in blocks:
         curve = bpy.data.curves.new(name, "FONT")
@@ -78,21 +84,49 @@ def titles(
         curve.align_x, curve.align_y = align, "BOTTOM"
         curve.materials.append(material)
         text = bpy.data.objects.new(name, curve)
-        text.parent = camera
-        text.location = (x, bottom + margin + rise * width, -DEPTH)
+        text.parent = frame
+        text.location = (x, (MARGIN + rise) * width - height / 2, 0)
         _only_seen(text)
         made.append(text)
     return made
 
 
-def _frame(camera: bpy.types.Camera, aspect: float) -> tuple[float, float, float]:
-    """Return left, right and bottom of the picture at the titles' depth, camera space."""
-    width = DEPTH * camera.sensor_width / camera.lens
-    if aspect < 1:  # the sensor's width is the picture's longer side
-        width *= aspect
-    unit = width if aspect >= 1 else width / aspect
-    middle_x, middle_y = camera.shift_x * unit, camera.shift_y * unit
-    return middle_x - width / 2, middle_x + width / 2, middle_y - width / aspect / 2
+def _picture_frame(camera: bpy.types.Object) -> bpy.types.Object:
+    """Build an Empty that fills the picture, driven by the camera's lens and shift.
+
+    The expressions are simple ones, which Blender evaluates itself: they run in a file whose
+    scripts are not trusted, too.
+    """
+    frame = bpy.data.objects.new("Picture Frame", None)
+    frame.empty_display_size = 0.5
+    frame.parent = camera
+    frame.location.z = -DEPTH
+    longer_side = f"{DEPTH} * sensor / lens"
+    sensor, lens = ("sensor", "sensor_width"), ("lens", "lens")
+    for axis in range(3):
+        _drive(frame, "scale", axis, longer_side, camera.data, sensor, lens)
+    for axis, shift in enumerate(("shift_x", "shift_y")):
+        expression = f"shift * {longer_side}"
+        _drive(frame, "location", axis, expression, camera.data, sensor, lens, ("shift", shift))
+    return frame
+
+
+def _drive(
+    thing: bpy.types.Object,
+    path: str,
+    axis: int,
+    expression: str,
+    source: bpy.types.Camera,
+    *variables: tuple[str, str],
+) -> None:
+    driver = thing.driver_add(path, axis).driver
+    driver.type = "SCRIPTED"
+    for name, source_path in variables:
+        variable = driver.variables.new()
+        variable.name = name
+        target = variable.targets[0]
+        target.id_type, target.id, target.data_path = "CAMERA", source, source_path
+    driver.expression = expression
 
 
 def _only_seen(thing: bpy.types.Object) -> None:
