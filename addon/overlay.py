@@ -98,7 +98,7 @@ def _picture_frame(camera: bpy.types.Object) -> bpy.types.Object:
     scripts are not trusted, too.
     """
     frame = bpy.data.objects.new("Picture Frame", None)
-    frame.empty_display_size = 0.5
+    frame.empty_display_size = 0.01  # not across the view
     frame.parent = camera
     frame.location.z = -DEPTH
     longer_side = f"{DEPTH} * sensor / lens"

@@ -77,7 +77,7 @@ def build(file: Path, blend: Path) -> None:
     """Build a shot from a sequence and save it; the .blend appears whole or not at all."""
     with open_sequence(file) as sequence:
         settings = stage.Settings.of_recipe(sequence.recipe)
-        bpy.ops.wm.read_factory_settings(use_empty=True)
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         shown = next(iter(sequence.surfaces.values()))
         count = Counter("importing", len(shown.frames))
         stage.build(sequence, settings, count.step)
