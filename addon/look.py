@@ -95,9 +95,9 @@ def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
     rig.empty_display_size = 0.2 * WIDTH
     rig.rotation_euler.z = radians(azimuth)
     lamps = [
-        _area("Key", (0.68, -0.4, 0.62), 0.03, 3300, "ffdcc2", relief),
-        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 490, "c9bcff", relief),
-        _area("Fill", (-0.9, -0.5, 0.38), 0.9, 850, "e6bcf5", relief),
+        _area("Key", (0.68, -0.4, 0.62), 0.03, 4200, "ffdcc2", relief),
+        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 420, "c9bcff", relief),
+        _area("Fill", (-0.9, -0.3, 0.5), 0.9, 850, "e6bcf5", relief),
     ]
     for lamp in lamps:
         lamp.parent = rig

@@ -6,6 +6,7 @@ number into curves, so the loss counts on a Blender without the add-on. Numbers 
 
 from __future__ import annotations
 
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +26,12 @@ DEPTH = 0.05 * WIDTH
 
 MARGIN = 0.045
 """Between text and the frame's border, in frame widths."""
+
+SMALL = 0.022
+"""Size of the small text, in frame widths: legible at 640 x 360."""
+
+LINE = 44
+"""Most characters in a line of the sentence: it stays clear of the recipe."""
 
 LEADER = ((0.012, -0.01), (0.055, -0.06))
 """Ends of the thin line from the bead to its label, as the camera sees them, in frame widths."""
@@ -69,10 +76,12 @@ def titles(
     pale = glowing_material("Text", "f2e9e4", 0.85)
     dim = glowing_material("Text dim", "f2e9e4", 0.42)
     made = [frame]
+    lines = textwrap.wrap(sentence, LINE)
+    above = SMALL * 1.1 * len(lines) + 0.012
     blocks = (
-        ("Title", title, "LEFT", -edge, 0.052, 0.036, pale),
-        ("Sentence", sentence, "LEFT", -edge, 0.019, 0.0, dim),
-        ("Recipe", "\n".join(recipe_lines), "RIGHT", edge, 0.019, 0.0, dim),
+        ("Title", title, "LEFT", -edge, 0.052, above, pale),
+        ("Sentence", "\n".join(lines), "LEFT", -edge, SMALL, 0.0, dim),
+        ("Recipe", "\n".join(recipe_lines), "RIGHT", edge, SMALL, 0.0, dim),
     )
     for name, body, align, x, size, rise, material in blocks:
         curve = bpy.data.curves.new(name, "FONT")

@@ -83,7 +83,8 @@ def build(file: Path, blend: Path) -> None:
         stage.build(sequence, settings, count.step)
     blend.parent.mkdir(parents=True, exist_ok=True)
     partial = blend.with_name(f".{blend.stem}.writing.blend")
-    bpy.ops.wm.save_as_mainfile(filepath=str(partial.resolve()), copy=True, compress=True)
+    with quiet():
+        bpy.ops.wm.save_as_mainfile(filepath=str(partial.resolve()), copy=True, compress=True)
     partial.replace(blend)
 
 
@@ -105,7 +106,8 @@ def _render(options: argparse.Namespace) -> None:
     frames_folder, poster = folder / "frames", folder / "poster.png"
     film = folder / f"{blend.stem}.mp4"
     try:
-        bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
+        with quiet():
+            bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
     except RuntimeError:
         raise SequenceError(f"{blend}: not a .blend file that this Blender can open.") from None
     render.open_folder(frames_folder, blend, options.restart)
