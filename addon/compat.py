@@ -16,6 +16,14 @@ def use_nodes(owner: Any) -> bpy.types.NodeTree:
     return owner.node_tree
 
 
+def write_as_png(image_settings: bpy.types.ImageFormatSettings) -> None:
+    """Set an output to pictures, whatever it was before."""
+    if BLENDER_5:
+        image_settings.media_type = "IMAGE"
+    image_settings.file_format = "PNG"
+    image_settings.color_mode, image_settings.color_depth = "RGB", "8"
+
+
 def write_as_video(image_settings: bpy.types.ImageFormatSettings) -> None:
     """Set an output to a film file."""
     if BLENDER_5:

@@ -72,10 +72,12 @@ def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
 
 
 def read_still(path: Path) -> NDArray[np.float64]:
-    """Read a picture as ``(height, width, 3)``, as displayed, 0 to 255."""
+    """Read an 8-bit picture as ``(height, width, 3)``, as displayed, 0 to 255."""
     image = bpy.data.images.load(str(path))
     try:
         width, height = image.size
+        if not width:
+            raise ValueError(f"{path}: not a picture.")
         pixels = np.empty(width * height * 4, dtype=np.float32)
         image.pixels.foreach_get(pixels)
     finally:

@@ -72,7 +72,7 @@ def flesh_material(relief: float) -> bpy.types.Material:
     return material
 
 
-def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
+def flesh_lights(relief: float, azimuth: float) -> dict[str, bpy.types.Object]:
     """Build the flesh rig: a raking key, a cool rim and fill from the other side.
 
     Places are in widths of the land and in reliefs, seen from a camera at -y; the lamps hang on
@@ -87,21 +87,21 @@ def flesh_lights(relief: float, azimuth: float) -> list[bpy.types.Object]:
 
     Returns
     -------
-    list of Object
-        The Empty, then its lamps.
+    dict of Object
+        The Empty and its lamps, by what they are.
     """
     rig = bpy.data.objects.new("Light Rig", None)
     rig.empty_display_type = "SINGLE_ARROW"
     rig.empty_display_size = 0.2 * WIDTH
     rig.rotation_euler.z = radians(azimuth)
-    lamps = [
-        _area("Key", (0.68, -0.4, 0.62), 0.03, 4200, "ffdcc2", relief),
-        _area("Rim", (-0.55, 0.6, 0.5), 0.05, 420, "c9bcff", relief),
-        _area("Fill", (-0.9, -0.3, 0.5), 0.9, 850, "e6bcf5", relief),
-    ]
-    for lamp in lamps:
+    lamps = {
+        "Key": _area("Key", (0.68, -0.4, 0.62), 0.03, 4200, "ffdcc2", relief),
+        "Rim": _area("Rim", (-0.55, 0.6, 0.5), 0.05, 420, "c9bcff", relief),
+        "Fill": _area("Fill", (-0.9, -0.3, 0.5), 0.9, 850, "e6bcf5", relief),
+    }
+    for lamp in lamps.values():
         lamp.parent = rig
-    return [rig, *lamps]
+    return {"Light Rig": rig, **lamps}
 
 
 def _area(

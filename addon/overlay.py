@@ -49,8 +49,12 @@ def condensed_font() -> bpy.types.VectorFont:
 
 
 def titles(
-    camera: bpy.types.Object, aspect: float, title: str, sentence: str, recipe_lines: list[str]
-) -> list[bpy.types.Object]:
+    camera: bpy.types.Object,
+    aspect: float,
+    title: str,
+    sentences: list[str],
+    recipe_lines: list[str],
+) -> dict[str, bpy.types.Object]:
     """Build the title block, lower left, and the recipe of the run, lower right.
 
     Parameters
@@ -59,24 +63,26 @@ def titles(
         What the text stands before, whatever its lens and shift become.
     aspect : float
         Width of the picture over its height.
-    title, sentence : str
-        The piece's name and what it is.
+    title : str
+        The piece's name.
+    sentences : list of str
+        What it is, and whose.
     recipe_lines : list of str
         How it was made, a line each.
 
     Returns
     -------
-    list of Object
-        An Empty that is the picture's frame (its unit is the longer side, its origin the middle),
-        then the texts in it.
+    dict of Object
+        By what they are: an Empty that is the picture's frame (its unit is the longer side, its
+        origin the middle), and the texts in it.
     """
     frame = _picture_frame(camera)
     width, height = min(1.0, aspect), min(1.0, 1.0 / aspect)
     edge = width / 2 - MARGIN * width
     pale = glowing_material("Text", "f2e9e4", 0.85)
     dim = glowing_material("Text dim", "f2e9e4", 0.42)
-    made = [frame]
-    lines = textwrap.wrap(sentence, LINE)
+    made = {"Picture Frame": frame}
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, LINE)]
     above = SMALL * 1.1 * len(lines) + 0.012
     blocks = (
         ("Title", title, "LEFT", -edge, 0.052, above, pale),
@@ -96,7 +102,7 @@ def titles(
         text.parent = frame
         text.location = (x, (MARGIN + rise) * width - height / 2, 0)
         _only_seen(text)
-        made.append(text)
+        made[name] = text
     return made
 
 

@@ -91,33 +91,55 @@ def frame_file(folder: Path, frame: int) -> Path:
     return folder / f"{frame:04d}.png"
 
 
-def open_folder(folder: Path, blend: Path, restart: bool) -> None:
-    """Make a folder of frames ready for a .blend.
+def check_folder(folder: Path, blend: Path, restart: bool) -> None:
+    """Refuse a folder of frames that holds other pictures than this .blend's.
 
     Raises
     ------
     RenderError
-        Where it holds frames of another version of it, and ``restart`` is not set.
+        Where it holds frames of another version of the .blend and ``restart`` is not set, or
+        pictures that are no frames of ours.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder / NOTE
+    known = _version_of(folder)
+    if known is None and any(folder.glob("*.png")):
+        raise RenderError(f"{folder} holds pictures of something else: give a folder with -o.")
+    if known is not None and known != digest(blend) and not restart:
+        raise RenderError(
+            f"{folder} holds frames of another version of {blend.name}: render it into another "
+            "folder with -o, or with --restart to render them again."
+        )
+
+
+def open_folder(folder: Path, blend: Path, restart: bool, others: Iterable[Path]) -> None:
+    """Make a checked folder of frames ready for a .blend.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing. Frames of an older version go.
+    blend : Path
+        The shot.
+    restart : bool
+        Frames of this version go, too.
+    others : iterable of Path
+        Film and poster: they go with the frames.
+    """
     version = digest(blend)
-    if note.exists() and not restart:
-        try:
-            known = json.loads(note.read_text())["blend"]
-        except (ValueError, KeyError, TypeError):
-            known = None
-        if known != version:
-            raise RenderError(
-                f"{folder} holds frames of another version of {blend.name}: "
-                "give another folder with -o, or --restart to render them again."
-            )
+    if _version_of(folder) == version and not restart:
         return
-    for old in folder.glob("*.png"):
-        old.unlink()
-    partial = note.with_suffix(".writing")
+    for old in (*others, *folder.glob("[0-9]*.png")):
+        old.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{NOTE}.writing"
     partial.write_text(json.dumps({"blend": version}))
-    os.replace(partial, note)
+    os.replace(partial, folder / NOTE)
+
+
+def _version_of(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / NOTE).read_text())["blend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def render_frames(
@@ -134,8 +156,13 @@ def render_frames(
 
 
 def render_still(scene: bpy.types.Scene, path: Path) -> None:
-    """Render the current frame to a PNG, which appears whole or not at all."""
+    """Render the current frame to a PNG, which appears whole or not at all.
+
+    The scene's output format becomes PNG: an artist's choice of another is for their own renders.
+    """
+    compat.write_as_png(scene.render.image_settings)
     partial = path.with_name(f".{path.stem}.writing.png")
+    partial.unlink(missing_ok=True)
     before = scene.render.filepath
     scene.render.filepath = str(partial.resolve())
     try:
@@ -193,9 +220,11 @@ def encode(folder: Path, frames: range, fps: int, path: Path) -> None:
         render.ffmpeg.constant_rate_factor = "HIGH"
         render.ffmpeg.gopsize = fps
         partial = path.with_name(f".{path.stem}.writing.mp4")
+        partial.unlink(missing_ok=True)
         render.filepath = str(partial.resolve())
         render.use_file_extension = False
-        bpy.ops.render.render(animation=True, scene=scene.name)
+        if "CANCELLED" in bpy.ops.render.render(animation=True, scene=scene.name):
+            raise KeyboardInterrupt
         if not partial.exists():
             raise RenderError(f"{path}: Blender wrote no film.")
         os.replace(partial, path)

@@ -68,7 +68,11 @@ class Surface:
 
     def loss(self, index: int) -> NDArray[np.float32]:
         """Return the losses ``(rows, cols)`` of the index-th complete frame."""
-        return self.dataset[self.frames[index]]
+        try:
+            return self.dataset[self.frames[index]]
+        except OSError:
+            file, name = self.dataset.file.filename, self.dataset.name.strip("/")
+            raise SequenceError(f"{file}: {name}: damaged at frame {index}.") from None
 
     def points(self) -> int:
         """Return the number of points of one frame."""
@@ -157,8 +161,9 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
     frames = np.array([t for t in range(len(evaluated)) if evaluated[t].all()], dtype=np.int64)
     if not len(frames):
         raise SequenceError(f"{path}: surfaces/{name}/evaluated: no frame is complete yet.")
-    if not np.all(np.isfinite(datasets["origin"][:])):
-        raise SequenceError(f"{path}: surfaces/{name}/origin: expected finite numbers.")
+    for key, values in (("origin", datasets["origin"]), ("minimizer", datasets["minimizer"])):
+        if not np.all(np.isfinite(values[:, :2])):  # a minimizer's loss may be anything
+            raise SequenceError(f"{path}: surfaces/{name}/{key}: expected finite coordinates.")
     return Surface(
         name=name,
         alpha=datasets["alpha"][:],

@@ -1,24 +1,24 @@
 """A whole shot from a sequence: land, minimizer, camera, light, titles, render settings.
 
-Everything it makes is native and stands in one collection, marked, so that the .blend renders
-the same without the add-on and a later import finds its own objects whatever they are called.
+Everything is native, so the .blend renders the same without the add-on. A shot is one collection;
+its objects are marked with what they are, and found by that whatever they are called.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 import bpy
 import numpy as np
 
-from . import camera, heights, look, overlay, surface
+from . import camera, compat, heights, look, overlay, surface
 from .sequence import Sequence, Surface
 
 MARK = "moving_lands"
-"""Custom property on everything of ours; its value says what it is."""
+"""Custom property on objects of ours: what they are; on their collection: the sequence file."""
 
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
@@ -51,15 +51,42 @@ class Settings:
 
     @classmethod
     def of_recipe(cls, recipe: dict[str, Any]) -> Settings:
-        """Take the settings out of a recipe; what it does not say stays at its default."""
-        known = {field.name for field in fields(cls)}
-        tables = (recipe.get(name, {}) for name in ("film", "look", "camera"))
-        return cls(**{k: v for table in tables for k, v in table.items() if k in known})
+        """Take the settings out of a recipe; what it does not say stays at its default.
+
+        Raises
+        ------
+        ValueError
+            For a value of the wrong type, or a size that is not positive.
+        """
+        values = {}
+        for table in ("film", "look", "camera"):
+            given = recipe.get(table, {})
+            if not isinstance(given, dict):
+                raise ValueError(f"recipe: {table}: expected a table of keys, got {given!r}.")
+            for field in fields(cls):
+                if field.name in given:
+                    where = f"recipe: {table}.{field.name}"
+                    values[field.name] = _checked(given[field.name], field, where)
+        return cls(**values)
 
     @property
     def last_frame(self) -> int:
         """The film's last frame; its first is 1."""
         return max(2, round(self.fps * self.seconds))
+
+
+SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at")
+"""Settings that may be zero or less; every other number must be positive."""
+
+
+def _checked(value: Any, field: Field, where: str) -> Any:
+    """Hold a recipe's value against a setting: a file can come from anywhere."""
+    expected = type(field.default)
+    if type(value) is not expected and (expected, type(value)) != (float, int):
+        raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
+    if expected in (int, float) and not (field.name in SIGNED or value > 0):
+        raise ValueError(f"{where}: expected a positive number, got {value!r}.")
+    return expected(value)
 
 
 def build(
@@ -100,22 +127,25 @@ def build(
     land.data.materials.append(look.flesh_material(relief))
 
     frames = np.linspace(1, settings.last_frame, len(shown.frames))
-    places = _minimizer_places(shown, scale)
+    places, losses_there = _minimizer_places(shown, scale), shown.minimizer[:, 2]
+    if len(frames) == 1:  # one surface stands still for the whole shot
+        frames = np.array([1, settings.last_frame])
+        places, losses_there = places.repeat(2, axis=0), losses_there.repeat(2)
     minimizer = camera.minimizer_empty(frames, places)
     lens, rig = camera.ride(minimizer, 1, settings.last_frame, _framing(settings))
     seen = settings.distance * surface.WIDTH * lens.data.sensor_width / lens.data.lens
     mark = overlay.bead(frames, places, seen)
-    label = overlay.live_loss(mark, lens, frames, shown.minimizer[:, 2], seen)
+    label = overlay.live_loss(mark, lens, frames, losses_there, seen)
     parts = {"Land": land, "Minimizer": minimizer, "Camera": lens, "Camera Rig": rig}
     parts |= {"Bead": mark, "Live loss": label}
-    parts |= {lamp.name: lamp for lamp in look.flesh_lights(relief, settings.azimuth)}
+    parts |= look.flesh_lights(relief, settings.azimuth)
     if settings.titles:
         aspect = settings.width / settings.height
-        sentence = str(sequence.recipe.get("sentence", ""))
+        sentences = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
         texts = overlay.titles(
-            lens, aspect, sequence.title, sentence, recipe_lines(shown, settings.scale)
+            lens, aspect, sequence.title, sentences, recipe_lines(shown, settings.scale)
         )
-        parts |= {text.name: text for text in texts}
+        parts |= texts
 
     collection = bpy.data.collections.new(sequence.title)
     collection[MARK] = str(sequence.path)
@@ -124,6 +154,8 @@ def build(
         collection.objects.link(part)
     scene.collection.children.link(collection)
     scene.camera = lens
+    if scene.world:
+        scene.world.use_fake_user = True  # the artist's own: kept, though not used
     scene.world = look.black_world()
     scene.frame_set(1)
     return collection
@@ -164,7 +196,7 @@ def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
     render.use_persistent_data = True
     render.use_motion_blur = settings.motion_blur
     render.motion_blur_shutter = 0.5
-    render.image_settings.file_format = "PNG"
+    compat.write_as_png(render.image_settings)
     cycles.samples = settings.samples
     cycles.use_adaptive_sampling = True
     cycles.use_denoising = True

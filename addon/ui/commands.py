@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         options.run(options)
     except SystemExit as stop:  # argparse has said why
         return int(stop.code or 0)
-    except (SequenceError, render.RenderError, ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
         print(f"moving_lands: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     building = commands.add_parser("build", help="a sequence becomes a shot")
     building.add_argument("file", type=Path, metavar="FILE.h5")
     building.add_argument("-o", "--output", type=Path, metavar="SHOT.blend")
+    building.add_argument("--restart", action="store_true", help="replace a shot that is there")
     building.set_defaults(run=_build)
 
     rendering = commands.add_parser("render", help="render a shot: frames, film, poster")
@@ -90,6 +91,10 @@ def build(file: Path, blend: Path) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     blend = options.output or options.file.with_suffix(".blend")
+    if blend.suffix != ".blend":
+        raise ValueError(f"{blend}: a shot's name ends in .blend.")
+    if blend.exists() and not options.restart:
+        raise ValueError(f"{blend} exists: give another file with -o, or --restart to replace it.")
     build(options.file, blend)
     print(f"{blend}: built.")
 
@@ -105,22 +110,26 @@ def _render(options: argparse.Namespace) -> None:
     folder = options.output or blend.parent
     frames_folder, poster = folder / "frames", folder / "poster.png"
     film = folder / f"{blend.stem}.mp4"
+    render.check_folder(frames_folder, blend, options.restart)
     try:
         with quiet():
             bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
     except RuntimeError:
         raise SequenceError(f"{blend}: not a .blend file that this Blender can open.") from None
-    render.open_folder(frames_folder, blend, options.restart)
-    if options.restart:
-        for old in (film, poster):
-            old.unlink(missing_ok=True)
     scene = bpy.context.scene
+    if scene.camera is None:
+        raise ValueError(f"{blend}: its scene has no camera to render from.")
+    device = render.choose_device(scene, options.device)
     whole = range(scene.frame_start, scene.frame_end + 1)
     asked = options.frames or whole
+    render.open_folder(frames_folder, blend, options.restart and not options.frames, (film, poster))
+    if options.restart:  # of some frames only
+        for old in (film, *(render.frame_file(frames_folder, frame) for frame in asked)):
+            old.unlink(missing_ok=True)
     missing = render.missing_frames(frames_folder, asked)
     wants_poster = not options.frames and "poster_frame" in scene.get(stage.MARK, {})
     if missing or (wants_poster and not poster.exists()):
-        print(f"Rendering on {render.choose_device(scene, options.device)}.", flush=True)
+        print(f"Rendering on {device}.", flush=True)
     count = Counter("rendering", len(asked), len(asked) - len(missing))
     with quiet():
         render.render_frames(scene, frames_folder, missing, count.step)

@@ -6,7 +6,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from .. import stage
-from ..sequence import SequenceError, open_sequence
+from ..sequence import open_sequence
 
 
 class MOVING_LANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
@@ -34,7 +34,7 @@ class MOVING_LANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
 
                 stage.build(sequence, stage.Settings.of_recipe(sequence.recipe), step)
                 count = len(shown.frames)
-        except (SequenceError, ValueError) as error:
+        except (ValueError, OSError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         except MemoryError:

@@ -36,9 +36,10 @@ def _land(layout: bpy.types.UILayout, land: bpy.types.Object) -> None:
     for collection in land.users_collection:
         if stage.MARK in collection:
             facts.label(text=Path(collection[stage.MARK]).name, icon="FILE")
-    facts.label(text=f"{len(keys.key_blocks)} snapshots", icon="SHAPEKEY_DATA")
-    facts.label(text=f"{len(land.data.vertices):,} points each", icon="MESH_GRID")
-    layout.prop(keys, "eval_time", text="Training Time")
+    facts.label(text=f"{len(land.data.vertices):,} points", icon="MESH_GRID")
+    if keys:  # an artist may have applied them
+        facts.label(text=f"{len(keys.key_blocks)} snapshots", icon="SHAPEKEY_DATA")
+        layout.prop(keys, "eval_time", text="Training Time")
 
 
 def _camera(
@@ -49,7 +50,8 @@ def _camera(
     column.prop(lens.data, "shift_x")
     column.prop(lens.data, "shift_y", text="Y")
     for constraint in rig.constraints if rig else ():
-        column.prop(constraint, "influence", text="Follow", slider=True)
+        if constraint.type == "COPY_LOCATION":
+            column.prop(constraint, "influence", text="Follow", slider=True)
 
 
 CLASSES = (MOVING_LANDS_PT_shot,)

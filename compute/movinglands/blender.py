@@ -17,10 +17,10 @@ from .errors import UserError
 
 
 class BlenderFailed(Exception):
-    """The add-on's command ended with this exit code; it has said why."""
+    """The add-on's command ended with this exit code; it has said why, or the message does."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"Blender ended with code {code}.")
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -61,5 +61,8 @@ def run(*arguments: str | Path) -> None:
     paths = [str(checkout()), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     done = subprocess.run([*command(), *map(str, arguments)], env=environment, check=False)
+    if done.returncode < 0:
+        number = -done.returncode
+        raise BlenderFailed(128 + number, f"Blender was ended by signal {number}.")
     if done.returncode:
         raise BlenderFailed(done.returncode)

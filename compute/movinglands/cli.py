@@ -25,7 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lands: {_sentence(error)}", file=sys.stderr)
         return 2
     except blender.BlenderFailed as error:
+        if str(error):
+            print(f"lands: {error}", file=sys.stderr)
         return error.code
+    except RuntimeError as error:  # torch and HDF5 say so when memory or the disk is full
+        if not any(word in str(error) for word in ("memory", "write failed", "No space")):
+            raise
+        print(f"lands: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130

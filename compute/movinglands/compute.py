@@ -30,6 +30,9 @@ from .recipe import Recipe, load_recipe, read_recipe
 from .sequence import SurfaceData, complete_frames, open_sequence, update_recipe, write_sequence
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
+NOTE = "recipe.toml"
+"""In a journal: what it is the journal of."""
+
 PUBLISH_EVERY = 30.0
 """Seconds between two renewals of a growing file."""
 
@@ -46,7 +49,8 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
     device : str
         A torch device, or "auto": CUDA, else MPS, else the CPU.
     restart : bool
-        Throw away what is there of another recipe.
+        Begin anew over a sequence that is there. It is replaced when there is something to replace
+        it with; a restart that was interrupted goes on.
 
     Returns
     -------
@@ -60,18 +64,21 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
         is no room for the result, or the training diverges.
     """
     journal = path.with_name(path.name + ".journal")
-    if not restart and path.exists() and _is_complete(path, recipe):
-        update_recipe(path, recipe.title, recipe.to_toml())
-        shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
-        return False
+    going_on = _is_journal_of(journal, recipe)
+    if path.exists() and not going_on:
+        if restart:
+            open_sequence(path).close()  # what is no sequence is not ours to replace
+        elif _is_complete(path, recipe):
+            update_recipe(path, recipe.title, recipe.to_toml())
+            shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
+            return False
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_room(recipe, path.parent)
     where = choose_device(device)
     data = datasets.digits(recipe.data.size, recipe.data.seed).to(where)
     _check_batches(recipe, len(data.images))
-    if restart:  # only now that nothing else is in the way
+    if restart and not going_on:  # only now that nothing else is in the way
         shutil.rmtree(journal, ignore_errors=True)
-        path.unlink(missing_ok=True)
     _open_journal(journal, recipe)
     print(f"Computing {recipe.title} on {_name_of(where)}.")
 
@@ -84,6 +91,7 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
     ).to(where)
     _train(recipe, module, data, journal)
     _evaluate(recipe, _Shot(recipe, module, data, journal), path)
+    (journal / NOTE).unlink()  # first: half a journal must not look like one to go on with
     shutil.rmtree(journal)
     return True
 
@@ -122,11 +130,16 @@ def _is_complete(path: Path, recipe: Recipe) -> bool:
         return all(complete_frames(group).all() for group in file["surfaces"].values())
 
 
+def _is_journal_of(journal: Path, recipe: Recipe) -> bool:
+    note = journal / NOTE
+    return note.exists() and load_recipe(note).computed() == recipe.computed()
+
+
 def _open_journal(journal: Path, recipe: Recipe) -> None:
     for folder in ("snapshots", "frames"):
         (journal / folder).mkdir(parents=True, exist_ok=True)
-    note = journal / "recipe.toml"
-    if note.exists() and load_recipe(note).computed() != recipe.computed():
+    note = journal / NOTE
+    if note.exists() and not _is_journal_of(journal, recipe):
         raise UserError(
             f"{journal} holds the beginning of another recipe: give another file with -o, "
             "or --restart to begin anew."
@@ -204,6 +217,7 @@ class _Shot:
         self.recipe, self.module, self.journal = recipe, module, journal
         self.steps = snapshot_steps(recipe.training)
         surface = recipe.surface
+        self.travelling = surface.window == "travelling"
         batch = batch_of_step(len(data.images), surface.batch, surface.batch_seed, 0)
         batch = batch.to(data.images.device)
         self.images, self.labels = data.images[batch], data.labels[batch]
@@ -222,15 +236,18 @@ class _Shot:
         loss = loss_of_weights(self.module, F.cross_entropy, self.images, self.labels, mode)
         return weights, loss
 
-    def centre(self, weights: Weights) -> Weights:
-        """Return the weights at the middle of the window."""
-        return weights if self.recipe.surface.window == "travelling" else self.final
-
     def evaluate(self, t: int) -> Iterator[torch.Tensor]:
-        """Evaluate frame t, a launch at a time, row after row."""
-        weights, of_weights = self.network(t)
+        """Evaluate frame t, a launch at a time, row after row.
+
+        A fixed window shows the final network, its stored BatchNorm statistics too, and so the
+        same land in every frame: only the minimizer moves.
+        """
+        if not self.travelling and (known := self.losses(0)) is not None:
+            yield torch.from_numpy(known).flatten()
+            return
+        weights, of_weights = self.network(t if self.travelling else len(self.steps) - 1)
         axis = torch.from_numpy(self.coordinates).float().to(self.images.device)
-        return evaluate(of_weights, self.centre(weights), self.u, self.v, grid(axis, axis))
+        yield from evaluate(of_weights, weights, self.u, self.v, grid(axis, axis))
 
     def describe(self) -> SurfaceData:
         """Gather all that is known before any frame is evaluated."""
@@ -242,7 +259,7 @@ class _Shot:
             minimizer[t, :2] = project(weights, self.final, self.u, self.v)
             with torch.no_grad():
                 minimizer[t, 2] = of_weights(weights).item()
-            if self.recipe.surface.window == "travelling":
+            if self.travelling:
                 origin[t] = minimizer[t, :2]
             saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
             for name, value in saved["scalars"].items():
@@ -279,7 +296,8 @@ def _attributes(recipe: Recipe, parameters: int) -> dict[str, object]:
         "batch": surface.batch,
         "mode": surface.mode,
         "directions": f"random, seed {surface.seed}",
-        "normalisation": f"{surface.normalisation}, one-dimensional: {surface.one_dimensional}",
+        "normalisation": f"{surface.normalisation}, of the final weights; "
+        f"one-dimensional: {surface.one_dimensional}",
         "window": surface.window,
     }
 

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 class DataSet:
     """Images ``(n, channels, size, size)``, float32, standardised; labels ``(n,)``, int64."""
 
-    title: str
     images: Tensor
     labels: Tensor
     test_images: Tensor
@@ -51,7 +50,6 @@ def digits(size: int, seed: int, test_fraction: float = 0.2) -> DataSet:
     train_images = images[held_out:]
     images = (images - train_images.mean()) / train_images.std()
     return DataSet(
-        title="scikit-learn digits",
         images=images[held_out:],
         labels=labels[held_out:],
         test_images=images[:held_out],

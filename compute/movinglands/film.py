@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from . import blender
@@ -16,6 +17,8 @@ from .recipe import Recipe
 def film(recipe: Recipe, folder: Path, name: str, device: str, restart: bool) -> None:
     """Make a piece's film in a folder: ``name.h5``, ``.blend``, ``.mp4``, ``poster.png``.
 
+    A .blend that is not as it was built has been worked on, and is never replaced.
+
     Parameters
     ----------
     recipe : Recipe
@@ -27,51 +30,70 @@ def film(recipe: Recipe, folder: Path, name: str, device: str, restart: bool) ->
     device : str
         For torch, "auto" mostly; Cycles finds its own.
     restart : bool
-        Begin anew, whatever is there.
+        Begin anew, whatever is there, but for a .blend that was worked on.
 
     Raises
     ------
     UserError
-        As ``compute``; or where the .blend is not what the recipe says any more, and an artist
-        has worked on it.
+        As ``compute``; or where a .blend that was worked on is not what is asked for.
     BlenderFailed
         Where the add-on's command failed.
     """
     blender.command()  # a missing Blender is told now, not after an hour of computing
     sequence, blend = folder / f"{name}.h5", folder / f"{name}.blend"
+    must_build = restart or not blend.exists() or _recipe_of(blend) != recipe.to_toml()
+    if must_build and blend.exists() and not _is_as_built(blend):
+        raise UserError(
+            f"{blend} was changed by hand, and would have to be built anew: move it away, or save "
+            "it under another name."
+        )
     compute(recipe, sequence, device, restart)
-    if restart or _must_build(blend, recipe):
-        # Pictures of the shot that goes are no pictures of the one that comes.
-        for old in (folder / "frames" / "shot.json", folder / "poster.png", folder / f"{name}.mp4"):
-            old.unlink(missing_ok=True)
-        blender.run("build", sequence, "-o", blend)
-        note = {"recipe": recipe.to_toml(), "blend": _digest(blend)}
-        write_whole(_note(blend), json.dumps(note).encode())
-    blender.run("render", blend, "-o", folder)
+    if must_build:
+        _build(sequence, blend, recipe)
+    anew = ["--restart"] if _is_as_built(blend) and _frames_are_older(blend) else []
+    blender.run("render", blend, "-o", folder, *anew)
 
 
-def _note(blend: Path) -> Path:
+def _build(sequence: Path, blend: Path, recipe: Recipe) -> None:
+    """Build a shot; a kill at any moment leaves a .blend that its note knows."""
+    fresh = blend.with_name(f".{blend.stem}.fresh.blend")
+    fresh.unlink(missing_ok=True)
+    blender.run("build", sequence, "-o", fresh)
+    note = {digest: built for digest, built in _note(blend).items() if digest == _digest(blend)}
+    note[_digest(fresh)] = recipe.to_toml()
+    write_whole(_note_file(blend), json.dumps(note).encode())
+    os.replace(fresh, blend)
+
+
+def _note_file(blend: Path) -> Path:
     return blend.with_name(blend.name + ".json")
 
 
-def _digest(blend: Path) -> str:
-    return hashlib.sha256(blend.read_bytes()).hexdigest()
-
-
-def _must_build(blend: Path, recipe: Recipe) -> bool:
-    """Whether a .blend is missing, or of another recipe and as we left it."""
-    if not blend.exists():
-        return True
+def _note(blend: Path) -> dict[str, str]:
+    """Return the recipes of the versions of a .blend that we built, by digest, newest last."""
     try:
-        note = json.loads(_note(blend).read_text())
-        built, left = note["recipe"], note["blend"]
+        return dict(json.loads(_note_file(blend).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _digest(blend: Path) -> str:
+    return hashlib.sha256(blend.read_bytes()).hexdigest() if blend.exists() else ""
+
+
+def _is_as_built(blend: Path) -> bool:
+    return _digest(blend) in _note(blend)
+
+
+def _recipe_of(blend: Path) -> str:
+    """Return the recipe of a .blend, or of what it was before somebody worked on it."""
+    note = _note(blend)
+    return note.get(_digest(blend)) or next(reversed(note.values()), "")
+
+
+def _frames_are_older(blend: Path) -> bool:
+    try:
+        note = json.loads((blend.parent / "frames" / "shot.json").read_text())
+        return note["blend"] != _digest(blend)
     except (OSError, ValueError, KeyError, TypeError):
-        return False  # somebody else's: never replaced
-    if built == recipe.to_toml():
         return False
-    if left != _digest(blend):
-        raise UserError(
-            f"{blend} was changed by hand, and its recipe has changed too: save it under another "
-            "name to keep it, then --restart builds it anew."
-        )
-    return True

@@ -71,7 +71,8 @@ class Training:
 class Surface:
     """The window on the loss: where it looks, how finely, and on which data.
 
-    ``range`` is half the window's width in units of the filter-normalised directions. ``window``
+    ``range`` is half the window's width in units of the directions, which are normalised to the
+    final weights. ``window``
     is "travelling" (centred on the current weights) or "fixed" (on the final ones). The loss is
     measured on one fixed batch of ``batch`` training images, BatchNorm in ``mode``.
     """

@@ -90,6 +90,53 @@ def test_frames_of_two_versions_of_a_shot_are_never_mixed(copy, command_line):
     assert all(frames(copy)[name] != before[name] for name in before)
 
 
+def test_film_and_poster_belong_to_a_version_too(copy, command_line):
+    before = {name: (copy / name).stat().st_mtime_ns for name in ("tiny.mp4", "poster.png")}
+    shutil.rmtree(copy / "frames")
+    command_line("render", copy / "tiny.blend", "--device", "cpu")
+    assert all((copy / name).stat().st_mtime_ns != old for name, old in before.items())
+
+
+def test_restarting_a_range_renders_that_range(copy, command_line):
+    before = frames(copy)
+    words = ("--restart", "--frames", "2-2", "--device", "cpu")
+    command_line("render", copy / "tiny.blend", *words)
+    after = frames(copy)
+    assert {name for name in after if after[name] != before[name]} == {"0002.png"}
+
+
+def test_pictures_that_are_not_ours_stay(copy, command_line):
+    (copy / "frames/shot.json").unlink()
+    (copy / "frames/painting.png").write_text("mine")
+    refused = command_line("render", copy / "tiny.blend", expect=2)
+    assert "holds pictures of something else" in refused.stderr
+    (copy / "frames/painting.png").rename(copy / "painting.png")
+    assert len(frames(copy)) == 4
+
+
+def test_a_device_that_is_not_there_costs_nothing(copy, command_line):
+    before = frames(copy)
+    words = ("--restart", "--device", "abacus")
+    assert "abacus" in command_line("render", copy / "tiny.blend", *words, expect=2).stderr
+    assert frames(copy) == before
+
+
+def test_half_a_picture_is_never_taken_for_a_whole(copy, command_line):
+    original = judge.read_still(copy / "frames/0001.png")
+    (copy / "frames/0001.png").unlink()
+    (copy / "frames/.0001.writing.png").write_text("half")
+    command_line("render", copy / "tiny.blend", "--device", "cpu")
+    assert np.array_equal(judge.read_still(copy / "frames/0001.png"), original)
+
+
+def test_a_shot_that_is_there_is_not_replaced(copy, tiny_file, command_line):
+    before = (copy / "tiny.blend").read_bytes()
+    refused = command_line("build", tiny_file, "-o", copy / "tiny.blend", expect=2)
+    assert "--restart to replace it" in refused.stderr
+    assert (copy / "tiny.blend").read_bytes() == before
+    command_line("build", tiny_file, "-o", copy / "tiny.blend", "--restart")
+
+
 def test_a_killed_render_goes_on(copy, command_line):
     shutil.rmtree(copy / "frames")
     (copy / "tiny.mp4").unlink()
@@ -171,7 +218,7 @@ def test_bad_input_is_one_sentence_and_loses_nothing(name, tiny_file, tmp_path, 
     spoil(path)
     blend = tmp_path / "kept.blend"
     blend.write_text("an artist's work")
-    refused = command_line("build", path, "-o", blend, expect=2)
+    refused = command_line("build", path, "-o", blend, "--restart", expect=2)
     assert sentence in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert "Traceback" not in refused.stderr
@@ -184,6 +231,7 @@ def test_bad_input_is_one_sentence_and_loses_nothing(name, tiny_file, tmp_path, 
     [
         (("render", "nothing.blend"), "nothing.blend: no such file"),
         (("render", "README.md"), "not an HDF5 file"),
+        (("judge", "README.md"), "README.md"),
         (("judge", "nothing.png"), "nothing.png: no such file"),
     ],
 )

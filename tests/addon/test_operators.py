@@ -43,6 +43,19 @@ def test_import_can_be_undone(registered, tiny_file):
     assert not stage.parts(bpy.context.scene)
 
 
+def test_import_takes_any_scene_as_it_is(registered, tiny_file):
+    scene = bpy.context.scene
+    bpy.data.objects.new("Key", None)  # the names we would like may be taken
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "VIDEO"
+    else:
+        scene.render.image_settings.file_format = "FFMPEG"
+    world = scene.world = bpy.data.worlds.new("the artist's")
+    assert bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file)) == {"FINISHED"}
+    assert stage.parts(scene)["Key"].type == "LIGHT"
+    assert world.users == 1
+
+
 def test_everything_unregisters(registered):
     addon.unregister()
     assert not hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence")

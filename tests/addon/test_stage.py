@@ -117,9 +117,24 @@ def test_dragging_the_empty_takes_the_camera_along(shot, parts):
 
 
 def test_parts_are_found_by_their_mark_whatever_they_are_called(shot, parts):
-    parts["Land"].name = "my land"
+    name, parts["Land"].name = parts["Land"].name, "my land"
     assert stage.parts(shot.scene)["Land"] == parts["Land"]
+    parts["Land"].name = name
     assert all(part.users_collection == (shot.collection,) for part in parts.values())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fault"),
+    [
+        ({"film": {"seconds": "5"}}, "film.seconds: expected float, got '5'"),
+        ({"film": {"width": 640.5}}, "film.width: expected int, got 640.5"),
+        ({"film": 3}, "film: expected a table of keys, got 3"),
+        ({"look": {"relief": -1.0}}, "look.relief: expected a positive number"),
+    ],
+)
+def test_a_recipe_from_anywhere_is_checked(recipe, fault):
+    with pytest.raises(ValueError, match=fault):
+        stage.Settings.of_recipe(recipe)
 
 
 def test_nothing_needs_python_to_run(shot):

@@ -1,5 +1,6 @@
 """The whole way in one command, and what it does with what is there."""
 
+import importlib
 import shutil
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def copy(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
-def film(folder):
-    return main(["film", str(folder / "tiny.toml"), "-o", str(folder / "film")])
+def film(folder, *words):
+    return main(["film", str(folder / "tiny.toml"), "-o", str(folder / "film"), *words])
 
 
 def times(folder):
@@ -88,24 +89,51 @@ def test_another_picture_of_the_same_surfaces_computes_nothing(copy):
     assert all(after[name] != before[name] for name in ("film/tiny.mp4", "film/poster.png"))
 
 
-def test_an_artists_shot_is_never_replaced(copy, capfd):
-    blend = copy / "film/tiny.blend"
+def touch(blend):
+    """Do what an artist's saving does: other bytes, and a shot that opens."""
     with open(blend, "ab") as file:
         file.write(b"\0")
+
+
+@pytest.mark.parametrize("words", [(), ("--restart",)])
+def test_an_artists_shot_is_never_replaced(copy, capfd, words):
+    touch(copy / "film/tiny.blend")
     change_recipe(copy, "seconds = 1.0", "seconds = 2.0")
     before = times(copy)
-    assert film(copy) == 2
+    assert film(copy, *words) == 2
     assert "was changed by hand" in capfd.readouterr().err
-    after = times(copy)
-    assert {name for name in after if after[name] != before[name]} <= {"film/tiny.h5"}
+    assert times(copy) == before
+
+
+def test_frames_of_a_shot_that_was_worked_on_are_not_mixed(copy, capfd):
+    touch(copy / "film/tiny.blend")
+    before = times(copy)
+    assert film(copy) == 2
+    assert "frames of another version" in capfd.readouterr().err
+    assert times(copy) == before
+
+
+@pytest.mark.parametrize("moment", ["before the note", "after the note"])
+def test_a_kill_while_a_shot_is_built_anew_leaves_a_shot_of_ours(copy, monkeypatch, moment):
+    change_recipe(copy, "seconds = 1.0", "seconds = 2.0")
+    module = importlib.import_module("movinglands.film")
+    target = (module, "write_whole") if moment == "before the note" else (module.os, "replace")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*target, killed)
+        assert film(copy) == 130
+    assert film(copy) == 0
+    assert len(list((copy / "film/frames").glob("*.png"))) == 6
 
 
 def test_other_surfaces_are_refused_then_made_on_request(copy, capfd):
     change_recipe(copy, "resolution = 9", "resolution = 11")
     assert film(copy) == 2
     assert "surface.resolution = 9, now asked 11" in capfd.readouterr().err
-    words = ["film", str(copy / "tiny.toml"), "-o", str(copy / "film"), "--restart"]
-    assert main(words) == 0
+    assert film(copy, "--restart") == 0
     with h5py.File(copy / "film/tiny.h5") as file:
         assert file["surfaces/network/loss"].shape == (3, 11, 11)
 

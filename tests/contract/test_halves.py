@@ -36,6 +36,14 @@ def test_imports(files, forbidden):
     assert not {name: packages for name, packages in found.items() if packages}
 
 
+def test_what_needs_no_blender_leans_on_nothing_that_does():
+    names = {path.stem for path in WITHOUT_BLENDER}
+    for path in WITHOUT_BLENDER:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.module in names, f"{path.name} imports .{node.module}"
+
+
 def settings():
     """The fields of ``addon.stage.Settings`` and their defaults, read without Blender."""
     tree = ast.parse((ROOT / "addon" / "stage.py").read_text(encoding="utf-8"))
