@@ -95,9 +95,9 @@ def flesh_lights(relief: float, azimuth: float) -> dict[str, bpy.types.Object]:
     rig.empty_display_size = 0.2 * WIDTH
     rig.rotation_euler.z = radians(azimuth)
     lamps = {
-        "Key": _area("Key", (0.68, -0.4, 0.62), 0.03, 3900, "ffdcc2", relief),
+        "Key": _area("Key", (0.68, -0.4, 0.62), 0.1, 4000, "ffdcc2", relief),
         "Rim": _area("Rim", (-0.55, 0.6, 0.5), 0.05, 420, "c9bcff", relief),
-        "Fill": _area("Fill", (-0.9, -0.3, 0.5), 0.9, 1000, "e6bcf5", relief),
+        "Fill": _area("Fill", (-0.9, -0.3, 0.5), 0.9, 840, "e6bcf5", relief),
     }
     for lamp in lamps.values():
         lamp.parent = rig
