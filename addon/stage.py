@@ -142,10 +142,8 @@ def build(
     if settings.titles:
         aspect = settings.width / settings.height
         sentences = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
-        texts = overlay.titles(
-            lens, aspect, sequence.title, sentences, recipe_lines(shown, settings.scale)
-        )
-        parts |= texts
+        lines = recipe_lines(shown, settings.scale)
+        parts |= overlay.titles(lens, aspect, sequence.title, sentences, lines)
 
     collection = bpy.data.collections.new(sequence.title)
     collection[MARK] = str(sequence.path)

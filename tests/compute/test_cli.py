@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from faults import attribute, delete, link, replace
 
 import movinglands.compute as computing
 from movinglands.cli import main
@@ -148,36 +149,6 @@ def test_a_file_of_another_kind_is_never_touched(refused, tiny_file, tmp_path):
     path.write_text("years of work")
     assert "not an HDF5 file" in refused("compute", tiny_file, "-o", path)
     assert path.read_text() == "years of work"
-
-
-def delete(name):
-    def change(file):
-        del file[name]
-
-    return change
-
-
-def replace(name, **dataset):
-    def change(file):
-        del file[name]
-        file.create_dataset(name, **dataset)
-
-    return change
-
-
-def link(name, to):
-    def change(file):
-        del file[name]
-        file[name] = to
-
-    return change
-
-
-def attribute(name, value):
-    def change(file):
-        file.attrs[name] = value
-
-    return change
 
 
 NETWORK = "surfaces/network"

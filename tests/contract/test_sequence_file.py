@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from faults import attribute, delete, link, replace
 
 import addon.sequence
 import movinglands.sequence
@@ -71,36 +72,6 @@ def test_the_example_in_the_documentation_works(tmp_path, monkeypatch):
         assert (opened.title, len(bowl.frames), bowl.points()) == ("BOWL", 10, 41 * 41)
         assert bowl.loss(0).min() == pytest.approx(bowl.minimizer[0, 2])
     assert movinglands.sequence.describe(Path("bowl.h5"))["surfaces"]["bowl"]["complete"] == 10
-
-
-def delete(name):
-    def change(file):
-        del file[name]
-
-    return change
-
-
-def replace(name, **dataset):
-    def change(file):
-        del file[name]
-        file.create_dataset(name, **dataset)
-
-    return change
-
-
-def link(name, to):
-    def change(file):
-        del file[name]
-        file[name] = to
-
-    return change
-
-
-def attribute(name, value):
-    def change(file):
-        file.attrs[name] = value
-
-    return change
 
 
 def entry(name, index, value):
