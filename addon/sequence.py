@@ -30,7 +30,17 @@ DATASETS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "origin": ("f8", ("frames", 2)),
     "minimizer": ("f8", ("frames", 3)),
 }
-"""Type and dimensions of what every surface has."""
+"""Type and dimensions of what every surface has; ``loss`` settles frames, rows and cols."""
+
+OPTIONAL: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "metrics/<name>": ("f4", ("frames", "rows", "cols")),
+    "scalars/<name>": ("f8", ("frames",)),
+    "paths/<name>": ("f8", ("[frames]", "points", 3)),
+    "posterior/mean": ("f8", (2,)),
+    "posterior/covariance": ("f8", (2, 2)),
+    "posterior/samples": ("f8", ("samples", 3)),
+}
+"""What it may have besides; a dimension in brackets may be left out, names stand for any size."""
 
 
 class SequenceError(ValueError):
@@ -146,11 +156,8 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
     if not isinstance(group, h5py.Group):
         raise SequenceError(f"{path}: surfaces/{name}: expected a group.")
     datasets = {key: _inside(group, key, path) for key in DATASETS}
-    curves = _inside(group, "scalars", path) if "scalars" in group else {}
-    if isinstance(curves, h5py.Dataset):
-        raise SequenceError(f"{path}: surfaces/{name}/scalars: expected a group.")
-    scalars = {key: _inside(curves, key, path) for key in curves}
-    _check_shapes(datasets, scalars, f"{path}: surfaces/{name}")
+    optional, declared = _read_optional(group, path)
+    _check_shapes(datasets | optional, DATASETS | declared, f"{path}: surfaces/{name}")
     for key in ("alpha", "beta"):
         values = datasets[key][:]
         if len(values) < 2 or not np.all(np.isfinite(values)) or not np.all(np.diff(values) > 0):
@@ -172,25 +179,54 @@ def _read_surface(groups: h5py.Group, name: str, path: Path) -> Surface:
         step=datasets["step"][:][frames],
         origin=datasets["origin"][:][frames],
         minimizer=datasets["minimizer"][:][frames],
-        scalars={key: curve[:][frames] for key, curve in scalars.items()},
+        scalars={
+            key.removeprefix("scalars/"): curve[:][frames]
+            for key, curve in optional.items()
+            if key.startswith("scalars/")
+        },
         attrs=dict(group.attrs),
         dataset=datasets["loss"],
     )
 
 
-def _check_shapes(datasets: dict[str, Any], scalars: dict[str, Any], where: str) -> None:
-    """Hold every dataset against its declaration; ``loss`` settles what the dimensions are."""
+def _read_optional(group: h5py.Group, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a surface has of ``OPTIONAL``, and the declaration of each."""
+    found, declared = {}, {}
+    for pattern, declaration in OPTIONAL.items():
+        part, _, key = pattern.partition("/")
+        if group.get(part, getlink=True) is None:
+            continue
+        present = _inside(group, part, path)
+        if not isinstance(present, h5py.Group):
+            raise SequenceError(f"{path}: {group.name.strip('/')}/{part}: expected a group.")
+        for name in present:
+            if key in (name, "<name>"):
+                found[f"{part}/{name}"] = _inside(present, name, path)
+                declared[f"{part}/{name}"] = declaration
+    return found, declared
+
+
+def _check_shapes(datasets: dict[str, Any], declared: dict[str, Any], where: str) -> None:
+    """Hold every dataset against its declaration."""
     loss = datasets["loss"]
     if not isinstance(loss, h5py.Dataset) or loss.ndim != 3:
         raise SequenceError(f"{where}/loss: expected (frames, rows, cols) numbers.")
     sizes = dict(zip(("frames", "rows", "cols"), loss.shape, strict=True))
-    declared = DATASETS | {f"scalars/{key}": ("f8", ("frames",)) for key in scalars}
-    found_under = datasets | {f"scalars/{key}": curve for key, curve in scalars.items()}
     for key, (dtype, dimensions) in declared.items():
-        expected = tuple(sizes[d] if isinstance(d, str) else d for d in dimensions)
-        found = found_under[key]
-        if not isinstance(found, h5py.Dataset) or found.shape != expected:
-            shape = getattr(found, "shape", "a group")
-            raise SequenceError(f"{where}/{key}: expected shape {expected}, found {shape}.")
+        found = datasets[key]
+        shape: Any = getattr(found, "shape", "a group")
+        expected = tuple(sizes.get(str(d).strip("[]"), d) for d in dimensions)
+        shapes = [expected[1:], expected] if str(dimensions[0]).startswith("[") else [expected]
+        if not isinstance(found, h5py.Dataset) or not any(_fits(shape, e) for e in shapes):
+            wanted = " or ".join(str(e).replace("'", "") for e in shapes)
+            raise SequenceError(f"{where}/{key}: expected shape {wanted}, found {shape}.")
         if found.dtype.kind != np.dtype(dtype).kind:
             raise SequenceError(f"{where}/{key}: expected type {dtype}, found {found.dtype}.")
+
+
+def _fits(shape: tuple[int, ...] | None, expected: tuple[str | int, ...]) -> bool:
+    """Return whether a shape is the expected one, where a name is any size but zero."""
+    return len(shape or ()) == len(expected) and all(
+        size > 0 if isinstance(wanted, str) else size == wanted
+        for size, wanted in zip(shape or (), expected, strict=True)
+    )

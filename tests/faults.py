@@ -29,3 +29,10 @@ def attribute(name, value):
         file.attrs[name] = value
 
     return change
+
+
+def group(name):
+    def change(file):
+        file.create_group(name)
+
+    return change

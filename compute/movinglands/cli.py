@@ -71,6 +71,29 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--json", action="store_true")
     info.set_defaults(run=_info)
 
+    previewing = commands.add_parser("preview", help="a picture or a page of it, without Blender")
+    previewing.add_argument("file", type=Path, metavar="FILE.h5")
+    previewing.add_argument("-o", "--output", type=Path, metavar="OUT.png")
+    previewing.add_argument("--html", action="store_true", help="a page to turn it in")
+    previewing.set_defaults(run=_preview)
+
+    importing = commands.add_parser("import", help="other tools' surfaces: a sequence file")
+    importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="one for each frame")
+    importing.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
+    importing.add_argument("--kind", help="what wrote the files, where they do not show it")
+    importing.add_argument(
+        "--coordinates",
+        nargs=2,
+        type=float,
+        action="append",
+        default=[],
+        metavar=("LOW", "HIGH"),
+        help="of bare arrays; twice: of alpha, then of beta",
+    )
+    importing.add_argument("--trajectory", type=Path, metavar="PROJ.h5", help="with --kind li")
+    importing.add_argument("--title", help="by default OUT")
+    importing.set_defaults(run=_import)
+
     judging = commands.add_parser("judge", help="the gates of a still, figure by figure")
     judging.add_argument("file", type=Path, metavar="FILE.png")
     judging.set_defaults(run=lambda options: blender.run("judge", options.file.resolve()))
@@ -109,6 +132,38 @@ def _film(options: argparse.Namespace) -> None:
 
     folder = options.output or _default_folder(options)
     film(_recipe(options), folder, Path(options.scene).stem, options.device, options.restart)
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from .page import write_page
+    from .sheet import write_sheet
+
+    kinds, write = ((".html",), write_page) if options.html else ((".png", ".pdf"), write_sheet)
+    output = options.output or options.file.with_name(f"{options.file.stem}.preview{kinds[0]}")
+    if output.suffix.lower() not in kinds:  # above all, never the sequence's own
+        raise UserError(f"{output}: expected a name that ends in {' or '.join(kinds)}.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write(options.file, output)
+    print(output)
+
+
+def _import(options: argparse.Namespace) -> None:
+    from .interop import import_surfaces
+    from .sequence import describe
+
+    import_surfaces(
+        options.files,
+        options.output,
+        options.kind,
+        [(low, high) for low, high in options.coordinates],
+        options.trajectory,
+        options.title,
+    )
+    (surface,) = describe(options.output)["surfaces"].values()
+    count, complete = surface["frames"], surface["complete"]
+    print(f"{options.output}: {surface['rows']} x {surface['cols']} points, frames: {count}.")
+    if complete < count:
+        print(f"Frames with points missing, which Blender does not show: {count - complete}.")
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -22,12 +22,19 @@ from tqdm import tqdm
 
 from . import data as datasets
 from . import networks
-from .directions import Weights, project, random_plane
+from .directions import Weights, random_plane, weights_of
 from .errors import UserError
 from .evaluate import LossOfWeights, evaluate, grid, loss_of_weights
 from .files import write_whole
 from .recipe import Recipe, load_recipe, read_recipe
-from .sequence import SurfaceData, complete_frames, open_sequence, update_recipe, write_sequence
+from .sequence import (
+    Frame,
+    SurfaceData,
+    complete_frames,
+    open_sequence,
+    update_recipe,
+    write_sequence,
+)
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
 NOTE = "recipe.toml"
@@ -75,7 +82,7 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_room(recipe, path.parent)
     where = choose_device(device)
-    data = datasets.digits(recipe.data.size, recipe.data.seed).to(where)
+    data = datasets.load(recipe.data).to(where)
     _check_batches(recipe, len(data.images))
     if restart and not going_on:  # only now that nothing else is in the way
         shutil.rmtree(journal, ignore_errors=True)
@@ -153,7 +160,7 @@ def _check_batches(recipe: Recipe, images: int) -> None:
         ("surface.batch", recipe.surface.batch),
     ):
         if batch > images:
-            name = recipe.data.name
+            name = recipe.data.source or recipe.data.name
             raise UserError(f"{key} = {batch}: {name} has {images} training images: ask for less.")
 
 
@@ -223,7 +230,7 @@ class _Shot:
         self.images, self.labels = data.images[batch], data.labels[batch]
         self.coordinates = np.linspace(-surface.range, surface.range, surface.resolution)
         self.final, _ = self.network(len(self.steps) - 1)
-        self.u, self.v = random_plane(
+        self.plane = random_plane(
             self.final, surface.seed, surface.normalisation, surface.one_dimensional
         )
 
@@ -231,7 +238,7 @@ class _Shot:
         """Return the weights of frame t, and the loss as a function of weights around them."""
         saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
         self.module.load_state_dict(saved["module"])
-        weights = {name: p.detach().clone() for name, p in self.module.named_parameters()}
+        weights = weights_of(self.module)
         mode = self.recipe.surface.mode
         loss = loss_of_weights(self.module, F.cross_entropy, self.images, self.labels, mode)
         return weights, loss
@@ -247,7 +254,7 @@ class _Shot:
             return
         weights, of_weights = self.network(t if self.travelling else len(self.steps) - 1)
         axis = torch.from_numpy(self.coordinates).float().to(self.images.device)
-        yield from evaluate(of_weights, weights, self.u, self.v, grid(axis, axis))
+        yield from evaluate(of_weights, weights, self.plane.u, self.plane.v, grid(axis, axis))
 
     def describe(self) -> SurfaceData:
         """Gather all that is known before any frame is evaluated."""
@@ -256,7 +263,7 @@ class _Shot:
         scalars: dict[str, np.ndarray] = {}
         for t in range(count):
             weights, of_weights = self.network(t)
-            minimizer[t, :2] = project(weights, self.final, self.u, self.v)
+            minimizer[t, :2] = self.plane.project(weights)
             with torch.no_grad():
                 minimizer[t, 2] = of_weights(weights).item()
             if self.travelling:
@@ -270,7 +277,7 @@ class _Shot:
             step=np.array(self.steps),
             origin=origin,
             minimizer=minimizer,
-            frame=self.losses,
+            frame=self.frame,
             scalars=scalars,
             attrs=_attributes(self.recipe, sum(w.numel() for w in self.final.values())),
         )
@@ -278,6 +285,10 @@ class _Shot:
     def file(self, t: int) -> Path:
         """Return where the journal keeps the losses of frame t."""
         return self.journal / "frames" / f"{t:06d}.npy"
+
+    def frame(self, t: int) -> Frame | None:
+        """Return frame t, or None while it is missing."""
+        return None if (losses := self.losses(t)) is None else Frame(losses)
 
     def losses(self, t: int) -> np.ndarray | None:
         """Return the losses of frame t, or None while they are missing."""

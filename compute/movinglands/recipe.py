@@ -32,11 +32,30 @@ def _seed() -> Any:
 
 @dataclass(frozen=True)
 class Data:
-    """What the network learns. Images are resized to ``size`` x ``size`` pixels."""
+    """What the network learns, resized to ``size`` x ``size`` pixels.
 
-    name: str = _one_of("digits")
+    "digits" and "faces" come with the installation. The others have a ``source``: the path of a
+    "folder" of images or of "idx" files, or a "hub" set's name, with its configuration after a
+    colon where it has several; ``label`` is its column of classes, where that is not plain.
+    At most ``limit`` images are taken for training, and for testing; 0 takes all.
+    """
+
+    name: str = _one_of("digits", "faces", "folder", "idx", "hub")
+    source: str = ""
+    label: str = ""
     size: int = _number(8, 4, 512)
+    limit: int = _number(0, 0, 1_000_000_000)
     seed: int = _seed()
+
+    def __post_init__(self) -> None:
+        if self.name in ("digits", "faces"):
+            if self.source:
+                raise ValueError(f'source: {self.name} has none: expected "", got {self.source!r}.')
+        elif not self.source:
+            wanted = "the name of a data set" if self.name == "hub" else "the path of a folder"
+            raise ValueError(f"source: {self.name} needs {wanted}, got {self.source!r}.")
+        if self.label and self.name != "hub":
+            raise ValueError(f'label: only hub has one: expected "", got {self.label!r}.')
 
 
 @dataclass(frozen=True)
@@ -268,7 +287,10 @@ def _build(cls: type, values: dict[str, Any], source: str, path: str = "") -> An
             checked[key] = _build(factory, table, source, f"{path}{key}.")
         else:
             checked[key] = _check(fields[key], value, f"{source}: {path}{key}")
-    return cls(**checked)
+    try:
+        return cls(**checked)
+    except ValueError as error:  # keys that do not go together
+        raise UserError(f"{source}: {path}{error}") from None
 
 
 def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:

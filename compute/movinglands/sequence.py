@@ -27,7 +27,11 @@ VERSION = 1
 
 
 class Dataset(NamedTuple):
-    """One dataset of a surface: its type, its dimensions by name, what it holds."""
+    """One dataset of a surface: its type, its dimensions by name, what it holds.
+
+    ``loss`` settles frames, rows and cols. Any other name stands for one or more; a dimension in
+    brackets may be left out.
+    """
 
     dtype: str
     shape: tuple[str | int, ...]
@@ -45,15 +49,48 @@ DATASETS = {
         "f8", ("frames", 3), "alpha and beta of the current weights in the plane, their true loss"
     ),
 }
-"""What every surface has. ``scalars/<name>``, f8 (frames), come beside them."""
+"""What every surface has."""
+
+OPTIONAL = {
+    "metrics/<name>": Dataset(
+        "f4", ("frames", "rows", "cols"), "accuracy or another quantity, NaN where missing"
+    ),
+    "scalars/<name>": Dataset("f8", ("frames",), "a curve over the training"),
+    "paths/<name>": Dataset(
+        "f8", ("[frames]", "points", 3), "alpha, beta and loss along a line, NaN where unknown"
+    ),
+    "posterior/mean": Dataset("f8", (2,), "alpha and beta of a Gaussian's mean"),
+    "posterior/covariance": Dataset("f8", (2, 2), "its covariance in the plane"),
+    "posterior/samples": Dataset("f8", ("samples", 3), "alpha, beta and loss of draws from it"),
+}
+"""What a surface may have besides; ``<name>`` is any."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame's surface.
+
+    Attributes
+    ----------
+    loss : ndarray
+        ``(rows, cols)``, float32.
+    evaluated : ndarray, optional
+        ``(rows, cols)``, uint8, coded as in the file; None says measured everywhere.
+    metrics : dict of ndarray
+        ``(rows, cols)``, float32, by name.
+    """
+
+    loss: NDArray[np.float32]
+    evaluated: NDArray[np.uint8] | None = None
+    metrics: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SurfaceData:
-    """One surface, ready to be written.
+    """One surface, ready to be written: the datasets of ``DATASETS`` and ``OPTIONAL``.
 
-    ``frame(t)`` returns the losses ``(rows, cols)`` of frame t, or None while they are missing,
-    so that a long sequence need not be in memory.
+    ``frame(t)`` returns frame t, or None while it is missing, so that a long sequence need not be
+    in memory. ``metrics`` names what frames carry besides the loss, before there is any.
     """
 
     alpha: NDArray[np.float64]
@@ -61,8 +98,11 @@ class SurfaceData:
     step: NDArray[np.int64]
     origin: NDArray[np.float64]
     minimizer: NDArray[np.float64]
-    frame: Callable[[int], NDArray[np.float32] | None]
+    frame: Callable[[int], Frame | None]
+    metrics: tuple[str, ...] = ()
     scalars: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    paths: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    posterior: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
@@ -111,8 +151,9 @@ def _write_surface(group: h5py.Group, surface: SurfaceData) -> None:
     group.attrs.update(surface.attrs)
     for name in ("alpha", "beta", "step", "origin", "minimizer"):
         group.create_dataset(name, data=getattr(surface, name), dtype=DATASETS[name].dtype)
-    for name, values in surface.scalars.items():
-        group.create_dataset(f"scalars/{name}", data=values, dtype="f8")
+    for part in ("scalars", "paths", "posterior"):
+        for name, values in getattr(surface, part).items():
+            group.create_dataset(f"{part}/{name}", data=values, dtype="f8")
     rows, cols = len(surface.beta), len(surface.alpha)
     settings = {
         "shape": (len(surface.step), rows, cols),
@@ -123,20 +164,26 @@ def _write_surface(group: h5py.Group, surface: SurfaceData) -> None:
     }
     loss = group.create_dataset("loss", dtype="f4", fillvalue=np.nan, **settings)
     evaluated = group.create_dataset("evaluated", dtype="u1", fillvalue=0, **settings)
+    metrics = {
+        name: group.create_dataset(f"metrics/{name}", dtype="f4", fillvalue=np.nan, **settings)
+        for name in surface.metrics
+    }
     for t in range(len(surface.step)):
         if (frame := surface.frame(t)) is not None:
-            loss[t] = frame
-            evaluated[t] = 1
+            loss[t] = frame.loss
+            evaluated[t] = 1 if frame.evaluated is None else frame.evaluated
+            for name, values in frame.metrics.items():
+                metrics[name][t] = values
 
 
 def open_sequence(path: Path) -> h5py.File:
-    """Open a sequence file for reading, without locking it, and hold it against ``DATASETS``.
+    """Open a sequence file for reading, without locking it, and hold it against what is declared.
 
     Raises
     ------
     UserError
         Where there is no such file, it is not HDF5, not a sequence of this version, or what a
-        surface must have is missing, misshapen or not in the file itself.
+        surface must have is missing, or what it has is misshapen or not in the file itself.
     """
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}.")
@@ -172,20 +219,40 @@ def _check_surface(group: h5py.Group) -> None:
     if loss.ndim != 3 or not all(loss.shape):
         raise UserError(f"{where}/loss: expected (frames, rows, cols), found {loss.shape}.")
     sizes = dict(zip(("frames", "rows", "cols"), loss.shape, strict=True))
-    expected = {
-        name: (declared.dtype, tuple(sizes[d] if isinstance(d, str) else d for d in declared.shape))
-        for name, declared in DATASETS.items()
-    }
-    if "scalars" in group:
-        scalars = _inside(group, "scalars", h5py.Group)
-        expected |= {f"scalars/{name}": ("f8", (sizes["frames"],)) for name in scalars}
-    for name, (dtype, shape) in expected.items():
+    for name, declared in (DATASETS | _optional(group)).items():
         parent, _, key = name.rpartition("/")
         found = _inside(group[parent] if parent else group, key, h5py.Dataset)
-        if found.shape != shape:
-            raise UserError(f"{where}/{name}: expected shape {shape}, found {found.shape}.")
-        if found.dtype.kind != np.dtype(dtype).kind:
-            raise UserError(f"{where}/{name}: expected type {dtype}, found {found.dtype}.")
+        shapes = _shapes(declared, sizes)
+        if not any(fits(found.shape, shape) for shape in shapes):
+            expected = " or ".join(str(shape).replace("'", "") for shape in shapes)
+            raise UserError(f"{where}/{name}: expected shape {expected}, found {found.shape}.")
+        if found.dtype.kind != np.dtype(declared.dtype).kind:
+            raise UserError(f"{where}/{name}: expected type {declared.dtype}, found {found.dtype}.")
+
+
+def _optional(group: h5py.Group) -> dict[str, Dataset]:
+    """Return the declarations of what a surface has besides ``DATASETS``."""
+    declared: dict[str, Dataset] = {}
+    for name, dataset in OPTIONAL.items():
+        parent, _, key = name.partition("/")
+        if group.get(parent, getlink=True) is not None:
+            present = _inside(group, parent, h5py.Group)
+            declared |= {f"{parent}/{n}": dataset for n in present if key in (n, "<name>")}
+    return declared
+
+
+def _shapes(declared: Dataset, sizes: dict[str, int]) -> list[tuple[str | int, ...]]:
+    """Return the shapes a dataset may have: numbers where they are settled, names where not."""
+    whole = tuple(sizes.get(str(d).strip("[]"), d) for d in declared.shape)
+    return [whole[1:], whole] if str(declared.shape[0]).startswith("[") else [whole]
+
+
+def fits(found: tuple[int, ...] | None, shape: tuple[str | int, ...]) -> bool:
+    """Return whether a shape is the expected one, where a name is any size but zero."""
+    return len(found or ()) == len(shape) and all(
+        size > 0 if isinstance(expected, str) else size == expected
+        for size, expected in zip(found or (), shape, strict=True)
+    )
 
 
 def _inside(group: h5py.Group, name: str, kind: type) -> Any:
@@ -216,7 +283,7 @@ def describe(path: Path) -> dict[str, Any]:
     -------
     dict
         Plain values only, ready for JSON: title, software, created, and for each surface its
-        frames, rows, cols, complete frames, steps, loss range and attributes.
+        frames, rows, cols, complete frames, steps, loss range, what else it has, attributes.
 
     Raises
     ------
@@ -244,6 +311,11 @@ def _describe(group: h5py.Group) -> dict[str, Any]:
         "steps": [int(group["step"][t]) for t in (0, -1)],
         "loss": [low, high] if low <= high else None,
         "minimizer_loss": [float(group["minimizer"][t, 2]) for t in (0, -1)],
+        **{
+            part: ", ".join(group[part])
+            for part in ("metrics", "scalars", "paths", "posterior")
+            if part in group
+        },
         **{key: _plain(value) for key, value in group.attrs.items()},
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from addon import sequence, stage
-from movinglands.sequence import SurfaceData, write_sequence
+from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES, SIZE = 6, 33
@@ -33,7 +33,7 @@ def funnel() -> SurfaceData:
         step=np.arange(FRAMES) * 50,
         origin=np.zeros((FRAMES, 2)),
         minimizer=np.column_stack([np.zeros(FRAMES), np.zeros(FRAMES), losses]),
-        frame=frames.__getitem__,
+        frame=lambda t: Frame(frames[t]),
         attrs={"network": "a funnel", "data": "none", "batch": 8, "mode": "train"},
     )
 

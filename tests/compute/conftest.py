@@ -48,6 +48,6 @@ def sequence(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits():
-    from movinglands import data
+    from movinglands import data, recipe
 
-    return data.digits(8, 0)
+    return data.load(recipe.Data())

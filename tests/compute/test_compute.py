@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import movinglands.compute as computing
 from movinglands.compute import compute
-from movinglands.directions import project, random_plane
+from movinglands.directions import random_plane
 from movinglands.errors import UserError
 from movinglands.networks import convnet
 from movinglands.recipe import read_recipe
@@ -109,10 +109,10 @@ def test_the_minimizer_and_the_windows(tiny, digits, tmp_path, mode, window):
     np.testing.assert_allclose(minimizer[:, 2], expected, rtol=1e-5)
 
     networks = [dict(network.named_parameters()) for network in networks_of(recipe, digits)]
-    u, v = random_plane(
+    plane = random_plane(
         {n: p.detach().float() for n, p in networks[-1].items()}, recipe.surface.seed
     )
-    places = [project(network, networks[-1], u, v) for network in networks]
+    places = [plane.project(network) for network in networks]
     np.testing.assert_allclose(minimizer[:, :2], places, atol=1e-6)
     assert np.all(minimizer[-1, :2] == 0)
     assert np.any(minimizer[0, :2] != 0)

@@ -31,7 +31,8 @@ def weights_of(network):
 
 def losses(network, batch, mode, launch=128):
     weights = weights_of(network)
-    u, v = random_plane(weights, seed=5)
+    plane = random_plane(weights, seed=5)
+    u, v = plane.u, plane.v
     of_weights = loss_of_weights(network, F.cross_entropy, *batch, mode)
     parts = list(evaluate(of_weights, weights, u, v, grid(ALPHA, BETA), launch))
     assert all(part.dtype == torch.float32 for part in parts)
@@ -41,7 +42,8 @@ def losses(network, batch, mode, launch=128):
 def reference(network, batch, mode):
     """Set the weights of a float64 copy, run it, take the loss; a point at a time."""
     weights = weights_of(network)
-    u, v = random_plane(weights, seed=5)
+    plane = random_plane(weights, seed=5)
+    u, v = plane.u, plane.v
     images, labels = batch
     found = torch.empty(len(BETA), len(ALPHA), dtype=torch.float64)
     for row, beta in enumerate(BETA):

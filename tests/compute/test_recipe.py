@@ -8,6 +8,7 @@ import pytest
 from movinglands.errors import UserError
 from movinglands.recipe import (
     QUALITIES,
+    Data,
     Recipe,
     find_recipe,
     load_recipe,
@@ -113,6 +114,17 @@ def test_what_is_no_assignment(assignment):
         ("[surface]\nmode = 'Train'", "surface.mode", "expected one of train, eval"),
         ("[surface]\nseed = -1", "surface.seed", "expected 0 to"),
         ("[network]\nseed = 99999999999999999999", "network.seed", "expected 0 to"),
+        ("[data]\nname = 'digit'", "data.name", "expected one of digits, faces, folder, idx, hub"),
+        ("[data]\nname = 'folder'", "data.source", "folder needs the path of a folder, got ''"),
+        ("[data]\nname = 'hub'", "data.source", "hub needs the name of a data set, got ''"),
+        ("[data]\nsource = 'a/b'", "data.source", "digits has none: expected \"\", got 'a/b'"),
+        (
+            "[data]\nname = 'idx'\nsource = 'a'\nlabel = 'b'",
+            "data.label",
+            "only hub has one: expected \"\", got 'b'",
+        ),
+        ("[data]\nlimit = -1", "data.limit", "expected 0 to"),
+        ("[quality.final.data]\nname = 'hub'", "quality.final: data.source", "hub needs"),
         ("[film]\nmotion_blur = 1", "film.motion_blur", "expected bool, got 1"),
         ("quality = 3", "quality", "expected a table"),
         ("quality = 'best'", "quality", "expected one of preview, standard, final, got 'best'"),
@@ -153,6 +165,28 @@ def test_a_bad_change_is_a_sentence(key, value, reason):
     with pytest.raises(UserError) as caught:
         read_recipe(LAYERED, "layered", None, {key: value})
     assert reason in str(caught.value)
+
+
+def test_data_of_another_kind_in_another_quality():
+    text = """
+    [data]
+    name = "faces"
+
+    [quality.final.data]
+    name = "hub"
+    source = "flwrlabs/celeba"
+    limit = 20000
+    """
+    assert read_recipe(text, "").data == Data(name="faces")
+    final = Data(name="hub", source="flwrlabs/celeba", limit=20000)
+    assert read_recipe(text, "", "final").data == final
+    back = {"data.name": "digits", "data.source": "", "data.limit": 0}
+    assert read_recipe(text, "", "final", back).data == Data()
+
+
+def test_a_recipe_from_before_there_were_other_data_sets():
+    old = '[data]\nname = "digits"\nsize = 8\nseed = 0\n'
+    assert read_recipe(old, "old").computed() == Recipe().computed()
 
 
 def test_a_file_that_is_not_text(tmp_path):

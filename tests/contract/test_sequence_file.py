@@ -1,17 +1,19 @@
 """The file between the halves: what one writes, the other reads; what is bad, it refuses."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from faults import attribute, delete, link, replace
+from faults import attribute, delete, group, link, replace
 
 import addon.sequence
 import movinglands.sequence
 from addon.sequence import SequenceError, open_sequence
-from movinglands.sequence import write_sequence
+from movinglands.errors import UserError
+from movinglands.sequence import Frame, write_sequence
 
 FORMAT_MD = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
 BOWL = "surfaces/bowl"
@@ -30,7 +32,7 @@ def test_what_is_written_is_read(sequence, surface):
         for name in ("step", "origin", "minimizer"):
             np.testing.assert_array_equal(getattr(found, name), getattr(surface, name)[[0, 2]])
         for index, t in enumerate(found.frames):
-            np.testing.assert_array_equal(found.loss(index), surface.frame(t))
+            np.testing.assert_array_equal(found.loss(index), surface.frame(t).loss)
         assert found.scalars.keys() == {"train_loss"}
         np.testing.assert_array_equal(
             found.scalars["train_loss"], surface.scalars["train_loss"][[0, 2]]
@@ -38,10 +40,55 @@ def test_what_is_written_is_read(sequence, surface):
         assert found.attrs == {"network": "a bowl", "batch": 8}
 
 
+def test_what_is_written_stands_in_the_file(sequence, surface):
+    with movinglands.sequence.open_sequence(sequence) as file:
+        found = file[BOWL]
+        assert found["evaluated"][:, 0, 0].tolist() == [1, 0, 2]
+        accuracy = found["metrics/accuracy"]
+        for t in (0, 2):
+            np.testing.assert_array_equal(accuracy[t], surface.frame(t).metrics["accuracy"])
+        assert np.isnan(accuracy[1]).all()
+        loss = found["loss"]
+        assert (accuracy.dtype, accuracy.chunks, accuracy.compression, accuracy.shuffle) == (
+            loss.dtype,
+            loss.chunks,
+            loss.compression,
+            loss.shuffle,
+        )
+        for part, names in (
+            ("paths", {"line", "curves"}),
+            ("posterior", {"mean", "covariance", "samples"}),
+        ):
+            assert set(found[part]) == names
+            for name in names:
+                np.testing.assert_array_equal(found[part][name], getattr(surface, part)[name])
+                assert found[part][name].dtype == "f8"
+
+
+def test_a_frame_without_a_state_is_measured_and_its_metrics_may_be_missing(tmp_path, surface):
+    plain = dataclasses.replace(surface, frame=lambda t: Frame(np.full((4, 5), t, np.float32)))
+    write_sequence(tmp_path / "plain.h5", "PLAIN", "", {"bowl": plain})
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert (file[f"{BOWL}/evaluated"][:] == 1).all()
+        assert np.isnan(file[f"{BOWL}/metrics/accuracy"][:]).all()
+
+
+def test_a_frame_that_cannot_be_read_leaves_the_file_as_it_was(sequence, surface):
+    before = sequence.read_bytes()
+
+    def damaged(t):
+        raise OSError("damaged")
+
+    with pytest.raises(OSError, match="damaged"):
+        write_sequence(sequence, "NEW", "", {"bowl": dataclasses.replace(surface, frame=damaged)})
+    assert sequence.read_bytes() == before
+    assert list(sequence.parent.iterdir()) == [sequence]
+
+
 def test_a_file_may_be_replaced_while_it_is_open(sequence, surface):
     with open_sequence(sequence) as opened:
         write_sequence(sequence, "NEW", "", {"bowl": surface})
-        np.testing.assert_array_equal(opened.surfaces["bowl"].loss(1), surface.frame(2))
+        np.testing.assert_array_equal(opened.surfaces["bowl"].loss(1), surface.frame(2).loss)
     with open_sequence(sequence) as again:
         assert again.title == "NEW"
 
@@ -49,18 +96,20 @@ def test_a_file_may_be_replaced_while_it_is_open(sequence, surface):
 def test_the_declarations_agree():
     assert addon.sequence.FORMAT == movinglands.sequence.FORMAT
     assert addon.sequence.VERSION == movinglands.sequence.VERSION
-    written = {n: (d.dtype, d.shape) for n, d in movinglands.sequence.DATASETS.items()}
-    assert written == addon.sequence.DATASETS
+    for name in ("DATASETS", "OPTIONAL"):
+        written = {n: (d.dtype, d.shape) for n, d in getattr(movinglands.sequence, name).items()}
+        assert written == getattr(addon.sequence, name)
 
 
 def test_the_documentation_agrees():
-    row = re.compile(r"^\| `(\w+)` \| (\w\d) \| \((.*?)\) \| (.*?) \|$", re.MULTILINE)
+    row = re.compile(r"^\| `([\w/<>]+)` \| (\w\d) \| \((.*?)\) \| (.*?) \|$", re.MULTILINE)
     documented = {}
     for name, dtype, dimensions, meaning in row.findall(FORMAT_MD):
         shape = tuple(int(d) if d.isdigit() else d for d in dimensions.split(", "))
         documented[name] = (dtype, shape, meaning)
-    assert documented == {n: tuple(d) for n, d in movinglands.sequence.DATASETS.items()}
-    assert list(documented) == list(movinglands.sequence.DATASETS)
+    declared = movinglands.sequence.DATASETS | movinglands.sequence.OPTIONAL
+    assert documented == {n: tuple(d) for n, d in declared.items()}
+    assert list(documented) == list(declared)
 
 
 def test_the_example_in_the_documentation_works(tmp_path, monkeypatch):
@@ -133,13 +182,63 @@ BAD = {
         replace(f"{BOWL}/step", shape=(3,), dtype="i8", external="other.bin"),
         f"{BOWL}/step: expected data in this file",
     ),
-    "no group of scalars": (
-        replace(f"{BOWL}/scalars", data=[1.0, 2.0, 3.0]),
-        f"{BOWL}/scalars: expected a group",
+    **{
+        f"no group of {part}": (
+            replace(f"{BOWL}/{part}", data=[1.0, 2.0, 3.0]),
+            f"{BOWL}/{part}: expected a group",
+        )
+        for part in ("metrics", "scalars", "paths", "posterior")
+    },
+    **{
+        f"a group for one of {part}": (
+            group(f"{BOWL}/{part}/x"),
+            f"{BOWL}/{part}/x: expected",
+        )
+        for part in ("metrics", "scalars", "paths")
+    },
+    "an external link for all metrics": (
+        link(f"{BOWL}/metrics", h5py.ExternalLink("other.h5", "/")),
+        f"{BOWL}/metrics: expected data in this file",
     ),
-    "a group for a scalar": (
-        lambda file: file.create_group(f"{BOWL}/scalars/x"),
-        f"{BOWL}/scalars/x: expected shape",
+    "an external link for a path": (
+        link(f"{BOWL}/paths/line", h5py.ExternalLink("other.h5", "/line")),
+        f"{BOWL}/paths/line: expected data in this file",
+    ),
+    "a misshapen metric": (
+        replace(f"{BOWL}/metrics/accuracy", shape=(3, 5, 4), dtype="f4"),
+        f"{BOWL}/metrics/accuracy: expected shape (3, 4, 5), found (3, 5, 4)",
+    ),
+    "a metric of whole numbers": (
+        replace(f"{BOWL}/metrics/accuracy", shape=(3, 4, 5), dtype="i4"),
+        f"{BOWL}/metrics/accuracy: expected type f4",
+    ),
+    "a path of another number of frames": (
+        replace(f"{BOWL}/paths/curves", shape=(2, 6, 3), dtype="f8"),
+        f"{BOWL}/paths/curves: expected shape (points, 3) or (3, points, 3), found (2, 6, 3)",
+    ),
+    "a path without losses": (
+        replace(f"{BOWL}/paths/line", shape=(7, 2), dtype="f8"),
+        f"{BOWL}/paths/line: expected shape (points, 3) or (3, points, 3), found (7, 2)",
+    ),
+    "a path without points": (
+        replace(f"{BOWL}/paths/line", shape=(0, 3), dtype="f8"),
+        f"{BOWL}/paths/line: expected shape (points, 3)",
+    ),
+    "a path of nothing": (
+        replace(f"{BOWL}/paths/line", data=h5py.Empty("f8")),
+        f"{BOWL}/paths/line: expected shape (points, 3)",
+    ),
+    "a mean of three": (
+        replace(f"{BOWL}/posterior/mean", shape=(3,), dtype="f8"),
+        f"{BOWL}/posterior/mean: expected shape (2,), found (3,)",
+    ),
+    "a flat covariance": (
+        replace(f"{BOWL}/posterior/covariance", shape=(4,), dtype="f8"),
+        f"{BOWL}/posterior/covariance: expected shape (2, 2), found (4,)",
+    ),
+    "samples without losses": (
+        replace(f"{BOWL}/posterior/samples", shape=(8, 2), dtype="f8"),
+        f"{BOWL}/posterior/samples: expected shape (samples, 3), found (8, 2)",
     ),
     "text for a scalar": (
         replace(f"{BOWL}/scalars/train_loss", data=["a", "b", "c"]),
@@ -157,6 +256,16 @@ BAD = {
     ),
 }
 
+ONLY_IN_BLENDER = {
+    "no TOML",
+    "decreasing alpha",
+    "equal betas",
+    "NaN in beta",
+    "infinity in alpha",
+    "NaN in origin",
+    "no complete frame",
+}
+
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_files_are_refused_in_a_sentence(sequence, kind):
@@ -169,6 +278,29 @@ def test_bad_files_are_refused_in_a_sentence(sequence, kind):
     assert message.startswith(f"{sequence}: ")
     assert expected in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BAD if kind not in ONLY_IN_BLENDER])
+def test_the_computing_half_refuses_them_too(sequence, kind):
+    change, expected = BAD[kind]
+    with h5py.File(sequence, "r+") as file:
+        change(file)
+    with pytest.raises(UserError) as caught:
+        movinglands.sequence.open_sequence(sequence)
+    message = str(caught.value)
+    assert message.startswith(f"{sequence}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_a_part_of_the_posterior_and_what_nobody_declared(sequence):
+    with h5py.File(sequence, "r+") as file:
+        del file[f"{BOWL}/posterior/mean"], file[f"{BOWL}/posterior/samples"]
+        file[f"{BOWL}/posterior/kurtosis"] = 3
+        file[f"{BOWL}/notes"] = "mine"
+    with open_sequence(sequence):
+        pass
+    movinglands.sequence.open_sequence(sequence).close()
 
 
 def test_what_is_no_sequence_at_all(sequence, tmp_path):
