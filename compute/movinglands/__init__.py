@@ -1,7 +1,37 @@
 """Moving Lands, the torch half: from a network's training to a sequence of loss surfaces.
 
-Importing this package is cheap: torch is loaded by the modules that compute, not here, so that a
+Importing this package is cheap: torch is loaded with the first name that needs it, so that a
 sequence file can be read and written where torch is not installed.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Measure": "objective",
+    "Plane": "directions",
+    "Recorder": "snapshots",
+    "Snapshots": "snapshots",
+    "Surface": "surfaces",
+    "UserError": "errors",
+    "compute_sequence": "surfaces",
+    "given_plane": "planes",
+    "half_width": "planes",
+    "hessian_plane": "planes",
+    "plane_through": "planes",
+    "random_plane": "directions",
+    "trajectory_plane": "planes",
+    "weights_of": "directions",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

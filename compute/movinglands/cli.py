@@ -63,6 +63,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps ...")
         command.add_argument("--restart", action="store_true", help="throw away what is there")
+        command.add_argument(
+            "--compile",
+            action=argparse.BooleanOptionalAction,
+            help="compile the network, or not; by default where it pays",
+        )
+        command.add_argument(
+            "--ray",
+            nargs="?",
+            const="",
+            metavar="ADDRESS",
+            help="evaluate on a Ray cluster; without an address, on one that is started here",
+        )
     computing.add_argument("-o", "--output", type=Path, metavar="FILE.h5")
     filming.add_argument("-o", "--output", type=Path, metavar="FOLDER")
 
@@ -116,12 +128,16 @@ def _default_folder(options: argparse.Namespace) -> Path:
     return Path("films") / (name if options.quality == "preview" else f"{name}-{options.quality}")
 
 
+def _how(options: argparse.Namespace) -> tuple[str, bool, bool | None, str | None]:
+    return options.device, options.restart, options.compile, options.ray
+
+
 def _compute(options: argparse.Namespace) -> None:
     from .compute import compute
 
     recipe = _recipe(options)
     path = options.output or _default_folder(options) / f"{Path(options.scene).stem}.h5"
-    if compute(recipe, path, options.device, options.restart):
+    if compute(recipe, path, *_how(options)):
         print(f"{path}: done.")
     else:
         print(f"{path}: all there already.")
@@ -131,7 +147,7 @@ def _film(options: argparse.Namespace) -> None:
     from .film import film
 
     folder = options.output or _default_folder(options)
-    film(_recipe(options), folder, Path(options.scene).stem, options.device, options.restart)
+    film(_recipe(options), folder, Path(options.scene).stem, *_how(options))
 
 
 def _preview(options: argparse.Namespace) -> None:

@@ -1,50 +1,54 @@
-"""The whole computation: a recipe in, a sequence file out, resumable at every moment.
+"""A recipe's whole computation: trained, then evaluated, resumable at every moment.
 
-Beside the file lies its journal, a folder of small files, each written whole: the state of the
-training, a snapshot for each frame, the losses of each frame. What is there is not done again;
-when the sequence is complete the journal goes.
+The journal beside the file holds the training's state and a snapshot for each frame; what the
+surfaces need besides is in ``surfaces``.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from . import data as datasets
 from . import networks
-from .directions import Weights, random_plane, weights_of
+from .directions import Plane, random_plane, weights_of
 from .errors import UserError
-from .evaluate import LossOfWeights, evaluate, grid, loss_of_weights
 from .files import write_whole
+from .objective import Measure, Objective
+from .planes import hessian_plane, trajectory_plane
 from .recipe import Recipe, load_recipe, read_recipe
-from .sequence import (
-    Frame,
-    SurfaceData,
-    complete_frames,
-    open_sequence,
-    update_recipe,
-    write_sequence,
+from .sequence import complete_frames, open_sequence, update_recipe
+from .snapshots import Snapshots
+from .surfaces import (
+    Surface,
+    check_room,
+    choose_device,
+    compute_sequence,
+    journal_of,
+    progress,
 )
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
 NOTE = "recipe.toml"
 """In a journal: what it is the journal of."""
 
-PUBLISH_EVERY = 30.0
-"""Seconds between two renewals of a growing file."""
+CHUNK = 256
+"""Images in a batch where the whole set counts."""
 
 
-def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = False) -> bool:
+def compute(
+    recipe: Recipe,
+    path: Path,
+    device: str = "auto",
+    restart: bool = False,
+    compiling: bool | None = None,
+    ray: str | None = None,
+) -> bool:
     """Compute a recipe's sequence, or go on with it.
 
     Parameters
@@ -53,11 +57,11 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
         What to compute.
     path : Path
         The sequence file; its journal is ``<path>.journal``.
-    device : str
-        A torch device, or "auto": CUDA, else MPS, else the CPU.
     restart : bool
         Begin anew over a sequence that is there. It is replaced when there is something to replace
         it with; a restart that was interrupted goes on.
+    device, compiling, ray
+        As in ``compute_sequence``.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
         Where the file or its journal holds another recipe, a batch is larger than the data, there
         is no room for the result, or the training diverges.
     """
-    journal = path.with_name(path.name + ".journal")
+    journal = journal_of(path)
     going_on = _is_journal_of(journal, recipe)
     if path.exists() and not going_on:
         if restart:
@@ -79,8 +83,7 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
             update_recipe(path, recipe.title, recipe.to_toml())
             shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
             return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(recipe, path.parent)
+    check_room(path, recipe.surface.resolution**2, len(snapshot_steps(recipe.training)))
     where = choose_device(device)
     data = datasets.load(recipe.data).to(where)
     _check_batches(recipe, len(data.images))
@@ -89,34 +92,15 @@ def compute(recipe: Recipe, path: Path, device: str = "auto", restart: bool = Fa
     _open_journal(journal, recipe)
     print(f"Computing {recipe.title} on {_name_of(where)}.")
 
+    network = recipe.network
     module = networks.convnet(
-        data.images.shape[1],
-        recipe.network.width,
-        recipe.network.depth,
-        data.classes,
-        recipe.network.seed,
+        data.images.shape[1], network.width, network.depth, data.classes, network.seed
     ).to(where)
     _train(recipe, module, data, journal)
-    _evaluate(recipe, _Shot(recipe, module, data, journal), path)
-    (journal / NOTE).unlink()  # first: half a journal must not look like one to go on with
-    shutil.rmtree(journal)
-    return True
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU."""
-    if name == "auto":
-        name = "cpu"
-        if torch.cuda.is_available():
-            name = "cuda"
-        elif torch.backends.mps.is_available():
-            name = "mps"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--device {name}: torch finds no such device here.") from None
-    return device
+    surface = _surface(recipe, module, data, journal)
+    return compute_sequence(
+        path, surface, recipe.title, recipe.to_toml(), device, compiling, ray, restart=True
+    )
 
 
 def _name_of(device: torch.device) -> str:
@@ -143,8 +127,7 @@ def _is_journal_of(journal: Path, recipe: Recipe) -> bool:
 
 
 def _open_journal(journal: Path, recipe: Recipe) -> None:
-    for folder in ("snapshots", "frames"):
-        (journal / folder).mkdir(parents=True, exist_ok=True)
+    (journal / "snapshots").mkdir(parents=True, exist_ok=True)
     note = journal / NOTE
     if note.exists() and not _is_journal_of(journal, recipe):
         raise UserError(
@@ -164,24 +147,6 @@ def _check_batches(recipe: Recipe, images: int) -> None:
             raise UserError(f"{key} = {batch}: {name} has {images} training images: ask for less.")
 
 
-def _check_room(recipe: Recipe, folder: Path) -> None:
-    points = recipe.surface.resolution**2
-    needed = 2 * 4 * points * len(snapshot_steps(recipe.training))
-    free = shutil.disk_usage(folder).free
-    asked = f"surface.resolution = {recipe.surface.resolution}"
-    if needed > free:
-        raise UserError(f"{asked} takes {_gb(needed)} of disk, {_gb(free)} are free: ask for less.")
-    if not hasattr(os, "sysconf"):  # Windows does not tell
-        return
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 40 * points > memory:  # a frame's coordinates and losses
-        raise UserError(f"{asked} takes {_gb(40 * points)} of memory, there are {_gb(memory)}.")
-
-
-def _gb(amount: float) -> str:
-    return f"{amount / 1e9:.1f} GB"
-
-
 def _snapshot_file(journal: Path, step: int) -> Path:
     return journal / "snapshots" / f"{step:09d}.pt"
 
@@ -197,7 +162,7 @@ def _train(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: P
     saved = journal / "training.pt"
     start = Snapshot(**torch.load(saved, weights_only=True)) if saved.exists() else None
     done = 0 if start is None else steps.index(start.step) + 1
-    with _progress("training", len(steps), done, "snapshot") as progress:
+    with progress("training", len(steps), done, "snapshot") as bar:
         for snapshot in train(module, data, recipe.training, steps, start):
             if not all(bool(w.isfinite().all()) for w in snapshot.module.values()):
                 raise UserError(
@@ -208,132 +173,104 @@ def _train(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: P
             kept = {"module": snapshot.module, "scalars": snapshot.scalars}
             _save(_snapshot_file(journal, snapshot.step), kept)
             _save(saved, vars(snapshot))
-            progress.update()
+            bar.update()
 
 
-def _progress(label: str, total: int, done: int, unit: str) -> tqdm:
-    return tqdm(desc=f"{label:>9}", total=total, initial=done, unit=f" {unit}", mininterval=0.5)
+def classification(module: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the cross entropy of a batch of inputs and labels."""
+    inputs, labels = batch
+    return F.cross_entropy(module(inputs), labels)
 
 
-class _Shot:
-    """The plane of a sequence, frame by frame, from the snapshots in the journal."""
+def classification_with_accuracy(
+    module: nn.Module, batch: tuple[Tensor, Tensor]
+) -> dict[str, Tensor]:
+    """Return the cross entropy and the accuracy, 0 to 1, of a batch."""
+    inputs, labels = batch
+    answers = module(inputs)
+    accuracy = (answers.argmax(1) == labels).float().mean()
+    return {"loss": F.cross_entropy(answers, labels), "accuracy": accuracy}
 
-    def __init__(
-        self, recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: Path
-    ) -> None:
-        self.recipe, self.module, self.journal = recipe, module, journal
-        self.steps = snapshot_steps(recipe.training)
-        surface = recipe.surface
-        self.travelling = surface.window == "travelling"
-        batch = batch_of_step(len(data.images), surface.batch, surface.batch_seed, 0)
-        batch = batch.to(data.images.device)
-        self.images, self.labels = data.images[batch], data.labels[batch]
-        self.coordinates = np.linspace(-surface.range, surface.range, surface.resolution)
-        self.final, _ = self.network(len(self.steps) - 1)
-        self.plane = random_plane(
-            self.final, surface.seed, surface.normalisation, surface.one_dimensional
+
+def _surface(recipe: Recipe, module: nn.Module, data: datasets.DataSet, journal: Path) -> Surface:
+    wanted = recipe.surface
+    measure = Measure(
+        mode=wanted.mode,
+        batch_norm=None if wanted.batch_norm == "mode" else wanted.batch_norm,
+        minibatch=wanted.minibatch or None,
+        noise=wanted.noise,
+        seed=wanted.batch_seed,
+        precision=wanted.precision,
+    )
+    snapshots = Snapshots.in_folder(journal / "snapshots")
+    loss = classification_with_accuracy if wanted.accuracy else classification
+    batches = _batches(recipe, data.images, data.labels)
+    return Surface(
+        module=module,
+        snapshots=snapshots,
+        loss=loss,
+        batches=batches,
+        plane=_plane(recipe, module, snapshots, Objective(module, loss, batches, measure), journal),
+        resolution=wanted.resolution,
+        range=wanted.range,
+        window=wanted.window,
+        measure=measure,
+        test=_chunks(data.test_images, data.test_labels) if wanted.test else (),
+        tolerance=wanted.tolerance or None,
+        scale=recipe.look.scale,
+        attrs=_attributes(recipe),
+    )
+
+
+def _batches(recipe: Recipe, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return what the loss is measured on: one fixed batch, or all there is."""
+    surface = recipe.surface
+    if surface.batch == 0 or surface.minibatch:
+        return _chunks(images, labels)
+    batch = batch_of_step(len(images), surface.batch, surface.batch_seed, 0).to(images.device)
+    return [(images[batch], labels[batch])]
+
+
+def _chunks(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(images.split(CHUNK), labels.split(CHUNK), strict=True))
+
+
+def _plane(
+    recipe: Recipe, module: nn.Module, snapshots: Snapshots, objective: Objective, journal: Path
+) -> Plane:
+    """Return the recipe's plane; the journal keeps it, as not all are found to the last bit."""
+    kept, surface = journal / "plane.pt", recipe.surface
+    if kept.exists():
+        return Plane.load(kept)
+    names = weights_of(module)
+    device = next(iter(names.values())).device
+
+    def weights(t: int) -> dict[str, Tensor]:
+        state = snapshots[t]
+        return {name: state[name].to(device) for name in names}
+
+    last = len(snapshots) - 1
+    if surface.directions == "trajectory":
+        plane = trajectory_plane(weights, len(snapshots), length="weights")
+    elif surface.directions == "hessian":
+        buffers = objective.buffers(snapshots[last])
+        plane = hessian_plane(
+            lambda w: objective.loss(w, buffers), weights(last), surface.seed, length="weights"
         )
-
-    def network(self, t: int) -> tuple[Weights, LossOfWeights]:
-        """Return the weights of frame t, and the loss as a function of weights around them."""
-        saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
-        self.module.load_state_dict(saved["module"])
-        weights = weights_of(self.module)
-        mode = self.recipe.surface.mode
-        loss = loss_of_weights(self.module, F.cross_entropy, self.images, self.labels, mode)
-        return weights, loss
-
-    def evaluate(self, t: int) -> Iterator[torch.Tensor]:
-        """Evaluate frame t, a launch at a time, row after row.
-
-        A fixed window shows the final network, its stored BatchNorm statistics too, and so the
-        same land in every frame: only the minimizer moves.
-        """
-        if not self.travelling and (known := self.losses(0)) is not None:
-            yield torch.from_numpy(known).flatten()
-            return
-        weights, of_weights = self.network(t if self.travelling else len(self.steps) - 1)
-        axis = torch.from_numpy(self.coordinates).float().to(self.images.device)
-        yield from evaluate(of_weights, weights, self.plane.u, self.plane.v, grid(axis, axis))
-
-    def describe(self) -> SurfaceData:
-        """Gather all that is known before any frame is evaluated."""
-        count = len(self.steps)
-        origin, minimizer = np.zeros((count, 2)), np.zeros((count, 3))
-        scalars: dict[str, np.ndarray] = {}
-        for t in range(count):
-            weights, of_weights = self.network(t)
-            minimizer[t, :2] = self.plane.project(weights)
-            with torch.no_grad():
-                minimizer[t, 2] = of_weights(weights).item()
-            if self.travelling:
-                origin[t] = minimizer[t, :2]
-            saved = torch.load(_snapshot_file(self.journal, self.steps[t]), weights_only=True)
-            for name, value in saved["scalars"].items():
-                scalars.setdefault(name, np.zeros(count))[t] = value
-        return SurfaceData(
-            alpha=self.coordinates,
-            beta=self.coordinates,
-            step=np.array(self.steps),
-            origin=origin,
-            minimizer=minimizer,
-            frame=self.frame,
-            scalars=scalars,
-            attrs=_attributes(self.recipe, sum(w.numel() for w in self.final.values())),
+    else:
+        plane = random_plane(
+            weights(last), surface.seed, surface.normalisation, surface.one_dimensional
         )
-
-    def file(self, t: int) -> Path:
-        """Return where the journal keeps the losses of frame t."""
-        return self.journal / "frames" / f"{t:06d}.npy"
-
-    def frame(self, t: int) -> Frame | None:
-        """Return frame t, or None while it is missing."""
-        return None if (losses := self.losses(t)) is None else Frame(losses)
-
-    def losses(self, t: int) -> np.ndarray | None:
-        """Return the losses of frame t, or None while they are missing."""
-        return np.load(self.file(t)) if self.file(t).exists() else None
+    plane.save(kept)
+    return plane
 
 
-def _attributes(recipe: Recipe, parameters: int) -> dict[str, object]:
-    network, training, surface = recipe.network, recipe.training, recipe.surface
+def _attributes(recipe: Recipe) -> dict[str, str | int | float]:
+    network, training, data = recipe.network, recipe.training, recipe.data
     decay = f"decay {training.weight_decay:g}, " if training.weight_decay else ""
     return {
         "network": f"{network.name}, {network.depth} convolutions of {network.width}",
-        "parameters": parameters,
-        "data": f"{recipe.data.name}, {recipe.data.size} x {recipe.data.size}",
+        "data": f"{data.source or data.name}, {data.size} x {data.size}",
         "optimizer": f"SGD {training.learning_rate:g}, momentum {training.momentum:g}, {decay}"
         f"batch {training.batch}",
-        "batch": surface.batch,
-        "mode": surface.mode,
-        "directions": f"random, seed {surface.seed}",
-        "normalisation": f"{surface.normalisation}, of the final weights; "
-        f"one-dimensional: {surface.one_dimensional}",
-        "window": surface.window,
     }
-
-
-def _evaluate(recipe: Recipe, shot: _Shot, path: Path) -> None:
-    surface = shot.describe()
-
-    def publish() -> None:
-        write_sequence(path, recipe.title, recipe.to_toml(), {"network": surface})
-
-    missing = [t for t in range(len(shot.steps)) if not shot.file(t).exists()]
-    size = recipe.surface.resolution
-    total = len(shot.steps) * size**2
-    done = total - len(missing) * size**2
-    published = time.monotonic()
-    with _progress("surfaces", total, done, "point") as progress:
-        for t in missing:
-            losses = []
-            for launched in shot.evaluate(t):
-                losses.append(launched)
-                progress.update(len(launched))
-            buffer = io.BytesIO()
-            np.save(buffer, torch.cat(losses).reshape(size, size).cpu().numpy())
-            write_whole(shot.file(t), buffer.getvalue())
-            if time.monotonic() - published > PUBLISH_EVERY:
-                publish()
-                published = time.monotonic()
-    publish()

@@ -1,98 +1,399 @@
-"""The loss of a network over a plane of weights.
+"""The loss at points of a plane, as fast as this machine can.
 
-Everything is one function from weights to loss. A plane is that function mapped over
-``origin + alpha u + beta v``; many points go through the network in one launch (``torch.func``),
-and each point's weights are formed from the origin afresh, so nothing drifts and the user's
-module is never touched.
+A launch is one call that evaluates some points: their weights are formed from the origin afresh,
+``origin + alpha u + beta v``, and go through the network together (``torch.func.vmap``). How many,
+whether compiled, and by how many workers is found by a short measurement, the plan. Whatever is
+tried is first held against the plain way, a point at a time; what answers differently, or not at
+all, is dropped.
 """
 
 from __future__ import annotations
 
-import copy
+import time
+import warnings
+import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch._inductor.package import load_package
+from torch.func import vmap
+from torch.utils import _pytree as pytree
 
-from .directions import Weights
+from .directions import Plane, Weights
+from .files import replacing
+from .objective import Batch, Objective, Part
 
-LossOfWeights = Callable[[Weights], Tensor]
+COMPILING_PAYS = 120.0
+"""Seconds of work from which compiling is tried: it takes 10 to 40."""
+
+TILE_SECONDS = 2.0
+"""What a tile, the unit of resuming, is made to take."""
+
+LARGEST_TILE = 65_536
+
+Run = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A launch: alpha, beta and numbers of its points ``(launch,)`` to values ``(launch, k)``."""
 
 
-def loss_of_weights(
-    module: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
-    mode: str = "train",
-) -> LossOfWeights:
-    """Return the loss on one fixed batch as a function of the weights.
+@dataclass(frozen=True)
+class Plan:
+    """How points are evaluated here. The same plan gives the same bits.
 
-    Parameters
+    Attributes
     ----------
-    module : nn.Module
-        Copied: its weights, buffers and mode stay as they are.
-    loss : callable
-        From the module's output and the targets to a scalar.
-    inputs, targets : Tensor
-        The batch.
-    mode : {"train", "eval"}
-        "train": BatchNorm normalises with the batch's own statistics and its running ones are
-        neither used nor updated. "eval": with the stored statistics.
-    """
-    network = copy.deepcopy(module).train(mode == "train")
-    buffers = {name: buffer.detach() for name, buffer in network.named_buffers()}
-    if mode == "train":
-        for part in network.modules():
-            if isinstance(part, nn.modules.batchnorm._NormBase):
-                # Running statistics are updated in place, which has no meaning on a surface.
-                part.track_running_stats = False
-
-    def of_weights(weights: Weights) -> Tensor:
-        return loss(functional_call(network, {**buffers, **weights}, (inputs,)), targets)
-
-    return of_weights
-
-
-def evaluate(
-    of_weights: LossOfWeights,
-    origin: Weights,
-    u: Weights,
-    v: Weights,
-    points: Tensor,
-    launch: int = 128,
-) -> Iterator[Tensor]:
-    """Evaluate the loss at points of a plane, many at a time.
-
-    Parameters
-    ----------
-    of_weights : callable
-        From a dictionary of weights to a scalar loss.
-    origin, u, v : dict of Tensor
-        The plane ``origin + alpha u + beta v``.
-    points : Tensor
-        ``(n, 2)``, alpha and beta of each point.
+    way : {"loop", "vmap", "compiled"}
+        A point at a time; many at once; either of them compiled.
     launch : int
-        Points that go through the network at once.
-
-    Yields
-    ------
-    Tensor
-        The losses of the next ``launch`` points, float32.
+        Points in a launch.
+    workers : int
+        Threads that launch side by side.
+    tile : int
+        Points that are kept together, as one piece of finished work.
+    rate : float
+        Points per second when it was measured.
+    seeded : bool
+        Whether the loss draws from torch's global generator.
+    note : str
+        What was tried and dropped, and why.
     """
-    mapped = vmap(of_weights)
 
-    def at(name: str, alpha: Tensor, beta: Tensor) -> Tensor:
-        shape = (-1, *[1] * origin[name].ndim)
-        return origin[name] + alpha.view(shape) * u[name] + beta.view(shape) * v[name]
+    way: str = "loop"
+    launch: int = 1
+    workers: int = 1
+    tile: int = 64
+    rate: float = 0.0
+    seeded: bool = False
+    note: str = ""
 
-    with torch.no_grad():
-        for alpha, beta in (chunk.unbind(1) for chunk in points.float().split(launch)):
-            yield mapped({name: at(name, alpha, beta) for name in origin}).float()
+
+class Evaluator:
+    """An objective on a plane: give it points, it gives values.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is measured.
+    plane : Plane
+        Its directions; its origin is where the window is until ``place`` moves it.
+    packages : Path
+        A folder for what is compiled; found there again, it is not compiled again.
+    plan : Plan, optional
+        How; by default the plain way, until ``tune`` finds a better one.
+    """
+
+    def __init__(
+        self, objective: Objective, plane: Plane, packages: Path, plan: Plan | None = None
+    ) -> None:
+        self.objective, self.packages = objective, packages
+        plane = plane.to(objective.device)
+        self._origin = {name: w.clone() for name, w in plane.origin.items()}
+        self._u, self._v = plane.u, plane.v
+        self._buffers = {name: b.clone() for name, b in objective.buffers().items()}
+        self._pool: ThreadPoolExecutor | None = None
+        self.plan = Plan()
+        with _exactly(objective.measure.precision):
+            self.use(plan or self.plan)
+
+    def place(self, weights: Weights, buffers: dict[str, Tensor]) -> None:
+        """Move the window's centre to weights, with the buffers that belong to them."""
+        for mine, given in ((self._origin, weights), (self._buffers, buffers)):
+            for name, tensor in mine.items():  # in place: a captured graph reads from there
+                tensor.copy_(given[name])
+
+    def __call__(self, points: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray:
+        """Evaluate points of the plane.
+
+        Parameters
+        ----------
+        points : ndarray
+            ``(n, 2)``: alpha and beta of each, from the window's centre.
+        index : ndarray
+            ``(n,)``: the number of each in the grid, from which its randomness comes.
+
+        Returns
+        -------
+        ndarray
+            ``(n, k)``, float32 (float64 for a float64 network): the objective's values.
+        """
+        count, launch = len(points), self.plan.launch
+        short = -count % launch  # the last launch is filled up: a launch has one shape
+        padded = np.pad(points, ((0, short), (0, 0)), "edge").T.copy()
+        alpha, beta = torch.from_numpy(padded).to(self._dtype)
+        numbers = torch.from_numpy(np.pad(index, (0, short), "edge"))
+        device = self.objective.device
+        launches = zip(*(t.to(device).split(launch) for t in (alpha, beta, numbers)), strict=True)
+        mapped = self._pool.map if self._pool else map
+        with _exactly(self.objective.measure.precision):
+            values = torch.cat(list(mapped(lambda launched: self._run(*launched), launches)))
+        values = values if values.dtype == torch.float64 else values.float()
+        return values[:count].cpu().numpy()
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._pool:
+            threads = torch.get_num_threads()
+            self._pool.shutdown()
+            self._pool = None
+            torch.set_num_threads(threads)  # theirs is not only theirs where MKL computes
+
+    def tune(self, points: int, compiling: bool | None = None) -> Plan:
+        """Find the fastest plan by measuring, and use it from now on.
+
+        Parameters
+        ----------
+        points : int
+            How many are to be evaluated in all: compiling a short job does not pay.
+        compiling : bool, optional
+            Whether to compile; by default where it pays and a compiler is there.
+        """
+        truth, seconds = self._plainly(self._sample(8))
+        best, notes = Plan(rate=1 / seconds), []
+        for plan in self._eager(seconds):
+            tried, why = self._try(plan, truth)
+            if tried is None:
+                notes += [f"no {plan.way} of {plan.launch}: {why}"] if not best.launch > 1 else []
+                break
+            if tried.rate > best.rate:
+                best = tried
+            elif tried.rate < 0.8 * best.rate:
+                break
+        worth = points / best.rate > COMPILING_PAYS
+        if compiling or (compiling is None and worth):
+            for plan in self._compiled(best, 1 / seconds):
+                tried, why = self._try(plan, truth)
+                if tried is None:
+                    notes.append(f"not compiled for {plan.launch}: {why}")
+                elif tried.rate > best.rate:
+                    best = tried
+        elif worth is False and compiling is None:
+            notes.append("not compiled: too little to do for it to pay")
+        launches = max(1, round(min(best.rate * TILE_SECONDS, LARGEST_TILE) / best.launch))
+        best = replace(best, tile=launches * best.launch, note="; ".join(notes))
+        self.use(best)
+        return best
+
+    def _sample(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        angles = np.arange(count) * 2.4  # a spiral: all directions, all distances
+        radii = 0.5 * np.arange(count) / count
+        return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1), np.arange(count)
+
+    def _plainly(self, sample: tuple) -> tuple[NDArray, float]:
+        """Return the values of points one at a time, and the shortest time one took."""
+        self.use(Plan(seeded=self._draws()))
+        values, times = [], []
+        for n in range(len(sample[0])):
+            start = time.perf_counter()
+            values.append(self(sample[0][n : n + 1], sample[1][n : n + 1]))
+            times.append(time.perf_counter() - start)
+        return np.concatenate(values), min(times)
+
+    def _draws(self) -> bool:
+        """Tell whether the loss draws from the global generator, beyond its dropout layers."""
+        zeros = torch.zeros(2, dtype=self._dtype, device=self.objective.device)
+        points, index = (zeros, zeros), zeros.long()
+        try:
+            with torch.set_grad_enabled(self.objective.takes_gradients), self.objective.seeded(0):
+                launch = _Launch(self.objective, 2, "error")
+                launch(*self._state, self.objective.parts[0].batches, *points, index)
+        except RuntimeError as error:
+            return "randomness" in str(error)
+        except Exception:
+            return True  # it cannot be mapped, so it goes one at a time: seeded, to be sure
+        return False
+
+    def _eager(self, seconds: float) -> Iterator[Plan]:
+        seeded = self.plan.seeded
+        if seeded and self.objective.measure.noise == "point":
+            return  # each point has a generator state of its own
+        launch, longest = 4, 2.0
+        while launch <= 8192 and launch * seconds < longest * 4:
+            yield Plan("vmap", launch, seeded=seeded)
+            launch *= 2
+
+    def _compiled(self, best: Plan, plain: float) -> Iterator[Plan]:
+        if best.seeded or self.objective.takes_gradients:
+            return
+        on_cpu = self.objective.device.type == "cpu"
+        workers = torch.get_num_threads() if on_cpu else 1
+        if best.launch > 1:  # compiled, a launch is best when it stays in the cache
+            yield Plan("compiled", min(best.launch, 32) if on_cpu else best.launch, workers)
+        if best.rate < 2 * plain:
+            yield Plan("compiled", 1, workers)
+
+    def _try(self, plan: Plan, truth: NDArray) -> tuple[Plan | None, str]:
+        """Return a plan with its rate, or None and why it cannot be."""
+        try:
+            self.use(plan)
+            values = self(*self._sample(len(truth)))
+            tolerance = 5e-2 if self.objective.measure.precision == "bf16" else 1e-3
+            if not np.allclose(values, truth, rtol=tolerance, atol=1e-5, equal_nan=True):
+                return None, "it gives other values"
+            sample = self._sample(plan.launch * plan.workers)
+            times: list[float] = []
+            while len(times) < 3 and sum(times) < 4.0:
+                start = time.perf_counter()
+                self(*sample)
+                times.append(time.perf_counter() - start)
+            return replace(plan, rate=len(sample[0]) / min(times)), ""
+        except Exception as error:
+            # Whatever a network has that a transformation or a compiler cannot take.
+            return None, f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"[:200]
+
+    def use(self, plan: Plan) -> None:
+        """Evaluate by this plan from now on."""
+        self.close()
+        self.plan = plan
+        self._lay_out(plan.way == "compiled" and plan.launch == 1)
+        launch = _Launch(self.objective, plan.launch, "same" if plan.seeded else "error")
+        self._runs = [self._prepared(launch, part) for part in self.objective.parts]
+        if plan.workers > 1:
+            self._pool = ThreadPoolExecutor(plan.workers, initializer=_one_thread)
+
+    def _lay_out(self, channels_last: bool) -> None:
+        """Lay images and their filters out as a plan wants them; the numbers stay."""
+        self._state = [
+            _laid_out(part, channels_last)
+            for part in (self._origin, self._u, self._v, self._buffers)
+        ]
+        self._origin, self._u, self._v, self._buffers = self._state
+        self.objective.parts = [
+            part._replace(batches=_laid_out(part.batches, channels_last))
+            for part in self.objective.parts
+        ]
+
+    def _prepared(self, launch: nn.Module, part: Part) -> Run:
+        arguments = (*self._state, part.batches)
+
+        def run(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+            return called(*arguments, alpha, beta, index)
+
+        def seeded(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+            with self.objective.seeded(int(index[0])):
+                return called(*arguments, alpha, beta, index)
+
+        called: Callable[..., Tensor] = launch
+        if self.plan.way == "compiled" and part.share > 0.1:
+            called = self._package(launch, arguments)
+        if self.plan.seeded:
+            return seeded
+        if self.objective.device.type == "cuda" and self.plan.way != "loop":
+            return _captured(run, self._points())
+        return run
+
+    def _package(self, launch: nn.Module, arguments: tuple) -> Callable[..., Tensor]:
+        """Compile a launch ahead of time: it runs without the interpreter, in threads too."""
+        shapes = [t.shape for t in pytree.tree_leaves(arguments[-1]) if isinstance(t, Tensor)]
+        mark = zlib.crc32(repr(shapes).encode())
+        path = self.packages / f"launch-{self.plan.launch}-{mark:08x}.pt2"
+        if not path.exists():
+            self.packages.mkdir(parents=True, exist_ok=True)
+            with torch.no_grad(), warnings.catch_warnings(), replacing(path) as partial:
+                warnings.simplefilter("ignore")
+                exported = torch.export.export(launch, (*arguments, *self._points()), strict=False)
+                package = partial.with_suffix(".pt2")  # the only name that is accepted
+                torch._inductor.aoti_compile_and_package(
+                    exported, package_path=str(package), inductor_configs={"cpp.threads": 1}
+                )
+                package.replace(partial)
+        return load_package(str(path), num_runners=self.plan.workers)
+
+    def _points(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a launch's points, all at the centre."""
+        device = self.objective.device
+        zeros = torch.zeros(self.plan.launch, dtype=self._dtype, device=device)
+        return zeros, zeros.clone(), zeros.long()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(iter(self._u.values())).dtype.to_real()
+
+    def _run(self, alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.objective.takes_gradients):
+            return self.objective.assemble(run(alpha, beta, index).detach() for run in self._runs)
 
 
-def grid(alpha: Tensor, beta: Tensor) -> Tensor:
+class _Launch(nn.Module):
+    """Points of a plane to their values, everything an argument: what is mapped and compiled."""
+
+    def __init__(self, objective: Objective, points: int, randomness: str) -> None:
+        super().__init__()
+        self.objective, self.points, self.randomness = objective, points, randomness
+
+    def forward(
+        self,
+        origin: Weights,
+        u: Weights,
+        v: Weights,
+        buffers: dict[str, Tensor],
+        batches: tuple[Batch, ...],
+        alpha: Tensor,
+        beta: Tensor,
+        index: Tensor,
+    ) -> Tensor:
+        def value(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+            weights = {name: w + alpha * u[name] + beta * v[name] for name, w in origin.items()}
+            return self.objective.part(batches, weights, buffers, index)
+
+        if self.points == 1:
+            return value(alpha[0], beta[0], index[0])[None]
+        return vmap(value, randomness=self.randomness)(alpha, beta, index)
+
+
+def _laid_out(tensors: Any, channels_last: bool) -> Any:
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return pytree.tree_map_only(
+        Tensor, lambda t: t.contiguous(memory_format=layout) if t.ndim == 4 else t, tensors
+    )
+
+
+def _captured(run: Run, points: tuple[Tensor, Tensor, Tensor]) -> Run:
+    """Record a launch as a CUDA graph: played, it costs one call instead of hundreds."""
+    warming = torch.cuda.Stream()
+    warming.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(warming), torch.no_grad():
+        for _ in range(3):
+            run(*points)
+    torch.cuda.current_stream().wait_stream(warming)
+    graph = torch.cuda.CUDAGraph()
+    with torch.no_grad(), torch.cuda.graph(graph):
+        result = run(*points)
+
+    def replayed(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+        for fixed, given in zip(points, (alpha, beta, index), strict=True):
+            fixed.copy_(given)
+        graph.replay()
+        return result.clone()
+
+    return replayed
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _exactly(precision: str) -> Iterator[None]:
+    """Let a GPU multiply in TF32, or not (torch's convolutions would), and restore the setting."""
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for backend, setting in zip(backends, before, strict=True):
+            backend.allow_tf32 = setting
+
+
+def grid(alpha: NDArray[np.float64], beta: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the points ``(rows * cols, 2)`` of a grid, beta (rows) varying slowest."""
-    b, a = torch.meshgrid(beta, alpha, indexing="ij")
-    return torch.stack([a.flatten(), b.flatten()], dim=1)
+    b, a = np.meshgrid(beta, alpha, indexing="ij")
+    return np.stack([a.ravel(), b.ravel()], axis=1)

@@ -14,7 +14,15 @@ from .files import write_whole
 from .recipe import Recipe
 
 
-def film(recipe: Recipe, folder: Path, name: str, device: str, restart: bool) -> None:
+def film(
+    recipe: Recipe,
+    folder: Path,
+    name: str,
+    device: str,
+    restart: bool,
+    compiling: bool | None = None,
+    ray: str | None = None,
+) -> None:
     """Make a piece's film in a folder: ``name.h5``, ``.blend``, ``.mp4``, ``poster.png``.
 
     A .blend that is not as it was built has been worked on, and is never replaced.
@@ -31,6 +39,8 @@ def film(recipe: Recipe, folder: Path, name: str, device: str, restart: bool) ->
         For torch, "auto" mostly; Cycles finds its own.
     restart : bool
         Begin anew, whatever is there, but for a .blend that was worked on.
+    compiling, ray
+        As in ``compute``.
 
     Raises
     ------
@@ -47,7 +57,7 @@ def film(recipe: Recipe, folder: Path, name: str, device: str, restart: bool) ->
             f"{blend} was changed by hand, and would have to be built anew: move it away, or save "
             "it under another name."
         )
-    compute(recipe, sequence, device, restart)
+    compute(recipe, sequence, device, restart, compiling, ray)
     if must_build:
         _build(sequence, blend, recipe)
     anew = ["--restart"] if _is_as_built(blend) and _frames_are_older(blend) else []

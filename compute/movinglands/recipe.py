@@ -90,21 +90,35 @@ class Training:
 class Surface:
     """The window on the loss: where it looks, how finely, and on which data.
 
-    ``range`` is half the window's width in units of the directions, which are normalised to the
-    final weights. ``window``
-    is "travelling" (centred on the current weights) or "fixed" (on the final ones). The loss is
-    measured on one fixed batch of ``batch`` training images, BatchNorm in ``mode``.
+    ``range`` is half the window's width in units of the directions: "random" ones, normalised to
+    the final weights; the "trajectory"'s two principal components; the leading eigenvectors of
+    the final "hessian" (these two as long as the final weights). ``window`` is "travelling"
+    (centred on the current weights) or "fixed" (on the final ones).
+
+    The loss is measured on one fixed batch of ``batch`` training images (0: all of them), or on
+    ``minibatch`` drawn anew at every point; BatchNorm in ``mode``, or with the statistics that
+    ``batch_norm`` names. ``noise`` is dropout's: the same at every point, or each point's own.
+    ``accuracy`` and ``test`` add metrics. ``tolerance``, above 0, measures only where
+    interpolation is wrong by more than this part of the height range.
     """
 
     resolution: int = _number(160, 2, 20_000)
     range: float = _number(1.0, 1e-9, 1e9)
     window: str = _one_of("travelling", "fixed")
     mode: str = _one_of("train", "eval")
-    batch: int = _number(8, 1, 1_000_000)
+    batch_norm: str = _one_of("mode", "batch", "stored", "recomputed")
+    batch: int = _number(8, 0, 1_000_000)
     batch_seed: int = _seed()
+    minibatch: int = _number(0, 0, 1_000_000)
+    noise: str = _one_of("fixed", "point")
+    directions: str = _one_of("random", "trajectory", "hessian")
     normalisation: str = _one_of("filter", "layer", "none")
     one_dimensional: str = _one_of("ignore", "weights")
     seed: int = _seed()
+    accuracy: bool = False
+    test: bool = False
+    tolerance: float = _number(0.0, 0, 0.5)
+    precision: str = _one_of("float32", "tf32", "bf16")
 
 
 @dataclass(frozen=True)

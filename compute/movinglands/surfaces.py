@@ -1,0 +1,587 @@
+"""Loss surfaces of any network along its training: from snapshots to a sequence file, resumable.
+
+Beside the file lies its journal, a folder of small files, each written whole: the plan, tiles of
+points, finished frames. What is there is not done again; when the sequence is complete the journal
+goes. Only this process writes, wherever the points are evaluated, and a reader of the file never
+waits and never meets half of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from tqdm import tqdm
+
+from .directions import Plane, random_plane
+from .errors import UserError
+from .evaluate import Evaluator, Plan
+from .files import write_whole
+from .objective import Batch, Loss, Measure, Objective
+from .sequence import Frame, SurfaceData, complete_frames, open_sequence, write_sequence
+from .snapshots import Snapshots, State
+
+NOTE = "surfaces.json"
+"""In a journal: what its tiles and frames are of."""
+
+PUBLISH_EVERY = 30.0
+"""Seconds between two renewals of a growing file, at least."""
+
+WINDOWS = ("travelling", "fixed")
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A network, its training, and what to measure around it.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The network; it is copied, and left as it is.
+    snapshots : Snapshots
+        Its states along the training: a frame each.
+    loss : callable
+        From a module and a batch to a scalar, or to scalars by name, one of them ``"loss"``.
+    batches : iterable of batches
+        The loss is the exact mean over all of them. For one fixed batch, a list of one.
+    plane : Plane, optional
+        By default two random directions, filter-normalised to the last snapshot, seed 0.
+    resolution : int or (int, int)
+        Points a side, or rows (beta) and columns (alpha).
+    range : float
+        Half the window's width, in units of the directions.
+    window : {"travelling", "fixed"}
+        Centred on the current weights, or on the plane's origin with the last snapshot's buffers.
+    measure : Measure
+        Modes, BatchNorm, randomness, precision.
+    test : iterable of batches
+        Held-out ones, whose loss and metrics are kept beside the surface.
+    tolerance : float, optional
+        Measure only where interpolation is wrong by more than this part of the height range.
+    scale : {"log", "linear", "symlog"}
+        Of the heights that ``tolerance`` is meant in.
+    attrs : dict
+        More to record with the surface: ``network``, ``data``, ``optimizer`` ...
+
+    Raises
+    ------
+    UserError
+        For a window there is not, a resolution below 2, or metrics on a refined surface.
+    """
+
+    module: nn.Module
+    snapshots: Snapshots
+    loss: Loss
+    batches: Iterable[Batch]
+    plane: Plane | None = None
+    resolution: int | tuple[int, int] = 161
+    range: float = 1.0
+    window: str = "travelling"
+    measure: Measure = field(default_factory=Measure)
+    test: Iterable[Batch] = ()
+    tolerance: float | None = None
+    scale: str = "log"
+    attrs: dict[str, str | int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.window not in WINDOWS:
+            expected = " or ".join(WINDOWS)
+            raise UserError(f"window: expected {expected}, got {self.window!r}.")
+        if min(self.shape) < 2:
+            raise UserError(f"resolution = {self.resolution}: expected 2 points a side at least.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        size = self.resolution
+        return (size, size) if isinstance(size, int) else size
+
+
+class Tile(NamedTuple):
+    """Points of a frame that are evaluated together and kept in one file."""
+
+    frame: int
+    file: Path
+    points: NDArray[np.int64]
+
+
+Evaluate = Callable[[Iterable[Tile]], Iterator[tuple[Tile, NDArray]]]
+"""Evaluates tiles, in any order: here, or on a cluster."""
+
+
+def compute_sequence(
+    path: str | Path,
+    surfaces: Surface | dict[str, Surface],
+    title: str = "Untitled",
+    recipe: str = "",
+    device: str = "auto",
+    compiling: bool | None = None,
+    ray: str | None = None,
+    restart: bool = False,
+) -> bool:
+    """Evaluate surfaces for every snapshot and write them to a sequence file, or go on with it.
+
+    Parameters
+    ----------
+    path : path
+        The sequence file; its journal is ``<path>.journal``.
+    surfaces : Surface, or dict of Surface
+        One network, or several by name, with equally many snapshots each.
+    title, recipe : str
+        The piece's name; TOML whose film, look and camera tables Blender follows.
+    device : str
+        A torch device, or "auto": CUDA, else MPS, else the CPU.
+    compiling : bool, optional
+        Whether to compile; by default where it pays.
+    ray : str, optional
+        The address of a Ray cluster to evaluate on; "" for one that is started here.
+    restart : bool
+        Begin anew over a sequence that is there.
+
+    Returns
+    -------
+    bool
+        False where everything was there already.
+
+    Raises
+    ------
+    UserError
+        Where the file or its journal holds another computation, another process is at it, there
+        is no room for it, or something asked for cannot be.
+    """
+    path = Path(path)
+    given = surfaces if isinstance(surfaces, dict) else {"network": surfaces}
+    where = choose_device(device)
+    journal = journal_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        shots = {name: _Shot(surface, journal / name, where) for name, surface in given.items()}
+        for shot in shots.values():
+            frames = len(shot.frames)
+            check_room(path, shot.points, frames, len(shot.objective.names))
+        marks = {name: shot.fingerprint() for name, shot in shots.items()}
+        if not _begin(path, journal, marks, restart):
+            return False
+        described = {name: shot.describe(marks[name]) for name, shot in shots.items()}
+
+        def publish() -> None:
+            for name, shot in shots.items():
+                described[name].attrs.update(shot.refine_error())
+            write_sequence(path, title, recipe, described)
+
+        for shot in shots.values():
+            shot.evaluate(publish, compiling, ray)
+        publish()
+        (journal / NOTE).unlink()  # first: half a journal must not look like one to go on with
+        shutil.rmtree(journal)
+    return True
+
+
+def journal_of(path: Path) -> Path:
+    """Return the folder where a sequence file's computation keeps what it has."""
+    return path.with_name(path.name + ".journal")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU."""
+    if name == "auto":
+        name = "cpu"
+        if torch.cuda.is_available():
+            name = "cuda"
+        elif torch.backends.mps.is_available():
+            name = "mps"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"--device {name}: torch finds no such device here.") from None
+    return device
+
+
+def progress(label: str, total: int, done: int, unit: str) -> tqdm:
+    """Return a progress bar with an ETA."""
+    return tqdm(desc=f"{label:>9}", total=total, initial=done, unit=f" {unit}", mininterval=0.5)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a sequence file against other processes; whoever dies lets go."""
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+            lock.unlink(missing_ok=True)
+    except Timeout:
+        raise UserError(f"{path}: another process is computing it.") from None
+
+
+def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> bool:
+    """Open the journal; return False where the file is complete already."""
+    note = journal / NOTE
+    going_on = note.exists() and json.loads(note.read_text()) == marks
+    if note.exists() and not going_on and not restart:
+        raise UserError(
+            f"{journal} holds the beginning of another computation: give another file, "
+            "or restart to begin anew."
+        )
+    if path.exists() and not going_on:
+        with open_sequence(path) as file:  # what is no sequence is not ours to replace
+            found = {name: str(g.attrs.get("fingerprint")) for name, g in file["surfaces"].items()}
+            complete = all(complete_frames(group).all() for group in file["surfaces"].values())
+        if found != marks and not restart:
+            raise UserError(
+                f"{path} was computed from other weights, data or settings: give another file, "
+                "or restart to replace it."
+            )
+        if complete and not restart:
+            return False
+    if not going_on:
+        for name in marks:
+            shutil.rmtree(journal / name, ignore_errors=True)
+    journal.mkdir(parents=True, exist_ok=True)
+    write_whole(note, json.dumps(marks).encode())
+    return True
+
+
+def check_room(path: Path, points: int, frames: int, values: int = 1) -> None:
+    """Refuse a computation for which there is no disk or no memory, before anything is done.
+
+    Parameters
+    ----------
+    path : Path
+        The sequence file.
+    points, frames, values : int
+        Of a frame; frames; loss and metrics of a point.
+
+    Raises
+    ------
+    UserError
+        With what is needed and what is there.
+    """
+    asked = f"{path}: {frames} frames of {points:,} points take"
+    needed, free = 2 * 4 * values * points * frames, shutil.disk_usage(_existing(path)).free
+    if needed > free:
+        raise UserError(
+            f"{asked} {_gb(needed)} of disk, {_gb(free)} are free: ask for a lower resolution."
+        )
+    if not hasattr(os, "sysconf"):  # Windows does not tell
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = points * (32 + 8 * values)  # a frame's coordinates and values
+    if needed > memory:
+        raise UserError(
+            f"{asked} {_gb(needed)} of memory, there are {_gb(memory)}: ask for a lower resolution."
+        )
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder that is there already."""
+    return next(folder for folder in path.absolute().parents if folder.exists())
+
+
+def _keep(path: Path, values: NDArray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    write_whole(path, buffer.getvalue())
+
+
+def _gb(amount: float) -> str:
+    return f"{amount / 1e9:.1f} GB"
+
+
+class _Shot:
+    """One surface on its way: its plane, its frames, and where they are kept."""
+
+    def __init__(self, surface: Surface, journal: Path, device: torch.device) -> None:
+        self.surface, self.journal, self.device = surface, journal, device
+        self.snapshots = surface.snapshots.check(surface.module)
+        # Once only: it may be a loader, which shuffles.
+        self.batches = list(surface.batches)
+        self.objective = Objective(
+            surface.module, surface.loss, self.batches, surface.measure, surface.test, device
+        )
+        if surface.tolerance and len(self.objective.names) > 1:
+            raise UserError("tolerance: a refined surface has its loss only, no metrics beside it.")
+        self._names = [n for n, p in surface.module.named_parameters() if p.is_floating_point()]
+        self.plane = surface.plane or random_plane(self.weights(self.snapshots[-1]), seed=0)
+        rows, cols = surface.shape
+        self.alpha = np.linspace(-surface.range, surface.range, cols)
+        self.beta = np.linspace(-surface.range, surface.range, rows)
+        self.points = rows * cols
+        # A fixed window shows one land: that of the last snapshot.
+        self.frames = range(len(self.snapshots)) if surface.window == "travelling" else range(1)
+
+    def weights(self, state: State) -> dict[str, Tensor]:
+        """Return the weights of a state dict."""
+        return {name: state[name] for name in self._names}
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides on the values, as far as it can be seen."""
+        surface, digest = self.surface, hashlib.sha256()
+        scale = surface.scale if surface.tolerance else None
+        settings = (surface.range, surface.window, surface.tolerance, scale)
+        code = getattr(surface.loss, "__code__", None)
+        seen = (code.co_code, code.co_names) if code else type(surface.loss)
+        digest.update(
+            repr((settings, surface.shape, surface.measure, self.snapshots.steps, seen)).encode()
+        )
+        tensors = (self.plane.origin, self.plane.u, self.plane.v, self.objective.parts)
+        for tensor in (*pytree.tree_leaves(tensors), *self.snapshots[-1].values()):
+            if isinstance(tensor, Tensor):
+                flat = tensor.detach().cpu().contiguous().reshape(-1)
+                digest.update(flat.view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def place(self, evaluator: Evaluator, t: int) -> None:
+        """Move an evaluator's window to frame t."""
+        evaluator.place(*self.centre(t))
+
+    def centre(self, t: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the weights and buffers at the window's centre in frame t."""
+        if self.surface.window == "fixed":
+            return self.plane.origin, self.objective.buffers(self.snapshots[-1])
+        state = self.snapshots[t]
+        return self.weights(state), self.objective.buffers(state)
+
+    def describe(self, fingerprint: str) -> SurfaceData:
+        """Gather all that is known before any frame is evaluated."""
+        count = len(self.snapshots)
+        origin, minimizer = np.zeros((count, 2)), np.zeros((count, 3))
+        for t in range(count):
+            state = self.snapshots[t]
+            weights = {n: w.to(self.device) for n, w in self.weights(state).items()}
+            minimizer[t, :2] = self.plane.project(weights)
+            minimizer[t, 2] = self.objective.at(weights, self.objective.buffers(state))[0].item()
+        if self.surface.window == "travelling":
+            origin = minimizer[:, :2].copy()
+        return SurfaceData(
+            alpha=self.alpha,
+            beta=self.beta,
+            step=np.array(self.snapshots.steps),
+            origin=origin,
+            minimizer=minimizer,
+            frame=self.frame,
+            scalars=self.snapshots.scalars,
+            metrics=self.objective.names[1:],
+            attrs=self._attributes() | {"fingerprint": fingerprint},
+        )
+
+    def _attributes(self) -> dict[str, Any]:
+        surface, measure = self.surface, self.surface.measure
+        samples = sum(
+            len(next(x for x in pytree.tree_leaves(batch) if isinstance(x, Tensor)))
+            for part in self.objective.parts
+            if not part.test
+            for batch in part.batches
+        )
+        attrs: dict[str, Any] = {
+            "network": type(surface.module).__name__,
+            "parameters": sum(w.numel() for w in self.plane.origin.values()),
+            "batch": measure.minibatch or samples,
+            "mode": measure.mode,
+            "window": surface.window,
+            **self.plane.attrs,
+            "batch_norm": measure.statistics,
+            "precision": measure.precision,
+        }
+        if measure.minibatch:
+            attrs["minibatch"] = f"{measure.minibatch} of {samples} drawn at every point"
+        if measure.minibatch or measure.noise == "point":
+            attrs["noise"] = f"{measure.noise}, seed {measure.seed}"
+        if measure.precision != "float32":
+            attrs["precision_error"] = self._precision_error()
+        return attrs | surface.attrs
+
+    def _precision_error(self, points: int = 32) -> float:
+        """Return the largest relative error of the loss at some points, against float32."""
+        surface = self.surface
+        exact = Objective(
+            surface.module,
+            surface.loss,
+            self.batches,
+            dataclasses.replace(surface.measure, precision="float32"),
+            device=self.device,
+        )
+        weights, buffers = self.centre(len(self.snapshots) - 1)
+        plane = dataclasses.replace(self.plane, origin=weights).to(self.device)
+        errors = []
+        generator = np.random.default_rng(0)
+        for alpha, beta in generator.uniform(-surface.range, surface.range, (points, 2)):
+            at = plane.at(alpha, beta)
+            one, other = (float(o.at(at, buffers)[0]) for o in (self.objective, exact))
+            errors.append(abs(one - other) / max(abs(other), 1e-12))
+        return max(errors)
+
+    def file(self, t: int) -> Path:
+        """Return where the journal keeps frame t."""
+        return self.journal / "frames" / f"{t if len(self.frames) > 1 else 0:06d}.npz"
+
+    def frame(self, t: int) -> Frame | None:
+        """Return frame t, or None while it is missing."""
+        if not self.file(t).exists():
+            return None
+        with np.load(self.file(t)) as kept:
+            values, evaluated = kept["values"], kept["evaluated"]
+        metrics = dict(zip(self.objective.names[1:], values[1:], strict=True))
+        return Frame(values[0], evaluated if evaluated.ndim else None, metrics)
+
+    def refine_error(self) -> dict[str, float]:
+        """Return the attribute of a refined surface: the largest error of the frames there are."""
+        if not self.surface.tolerance:
+            return {}
+        files = [self.file(t) for t in self.frames if self.file(t).exists()]
+        return {"refine_error": max((float(np.load(file)["error"]) for file in files), default=0.0)}
+
+    def evaluate(
+        self, publish: Callable[[], None], compiling: bool | None, ray: str | None
+    ) -> None:
+        """Evaluate the frames that are missing."""
+        missing = [t for t in self.frames if not self.file(t).exists()]
+        if not missing:
+            return
+        evaluator = Evaluator(self.objective, self.plane, self.journal / "compiled")
+        self.place(evaluator, missing[0])
+        plan = self._plan(evaluator, self.points * len(missing), compiling)
+        kept = [t for t in self.frames if t not in missing]
+        with (
+            self._evaluating(evaluator, plan, ray) as evaluate,
+            progress(
+                "surfaces", self.points * len(self.frames), self.points * len(kept), "point"
+            ) as bar,
+        ):
+            finish = self._refined if self.surface.tolerance else self._measured
+            due = time.monotonic() + PUBLISH_EVERY
+            for _ in finish(missing, plan.tile, evaluate, bar):
+                if (started := time.monotonic()) > due:
+                    publish()
+                    # A large file takes long to write, and is written the more seldom.
+                    due = time.monotonic() + max(PUBLISH_EVERY, 20 * (time.monotonic() - started))
+        evaluator.close()
+
+    def _plan(self, evaluator: Evaluator, points: int, compiling: bool | None) -> Plan:
+        """Return the journal's plan, or measure one: the same plan gives the same bits."""
+        kept = self.journal / "plan.json"
+        if kept.exists():
+            plan = Plan(**json.loads(kept.read_text()))
+        else:
+            plan = evaluator.tune(points, compiling)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, json.dumps(dataclasses.asdict(plan)).encode())
+        print(plan)
+        return plan
+
+    @contextmanager
+    def _evaluating(self, evaluator: Evaluator, plan: Plan, ray: str | None) -> Iterator[Evaluate]:
+        if ray is not None:
+            from .cluster import Cluster
+
+            with Cluster(ray, self, plan) as cluster:
+                yield cluster.evaluate
+            return
+        evaluator.use(plan)
+        placed = None
+
+        def evaluate(tiles: Iterable[Tile]) -> Iterator[tuple[Tile, NDArray]]:
+            nonlocal placed
+            for tile in tiles:
+                if placed != tile.frame:
+                    self.place(evaluator, tile.frame)
+                    placed = tile.frame
+                yield tile, evaluator(self.coordinates(tile.points), tile.points)
+
+        yield evaluate
+
+    def coordinates(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return alpha and beta ``(n, 2)`` of points by their number in the grid."""
+        rows, cols = np.divmod(index, len(self.alpha))
+        return np.stack([self.alpha[cols], self.beta[rows]], axis=1)
+
+    def _tiles(self, t: int, round_: int, index: NDArray[np.int64], size: int) -> list[Tile]:
+        folder = self.journal / "tiles" / f"{t:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pieces = [index[i : i + size] for i in range(0, len(index), size)]
+        return [Tile(t, folder / f"{round_:02d}-{n:06d}.npy", p) for n, p in enumerate(pieces)]
+
+    def _measured(
+        self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
+    ) -> Iterator[None]:
+        """Measure whole frames, their tiles in one stream, so that no worker waits between."""
+        everything = np.arange(self.points)
+        due: dict[int, tuple[int, list[Tile]]] = {}
+
+        def stream() -> Iterator[Tile]:
+            for t in missing:
+                tiles = self._tiles(t, 0, everything, size)
+                todo = [tile for tile in tiles if not tile.file.exists()]
+                due[t] = len(todo), tiles
+                bar.update(sum(len(tile.points) for tile in tiles if tile.file.exists()))
+                yield from todo
+
+        def finished() -> Iterator[None]:
+            for t in [t for t, (left, _) in due.items() if not left]:
+                self._finish(t, np.concatenate([np.load(tile.file) for tile in due.pop(t)[1]]))
+                yield
+
+        for tile, values in evaluate(stream()):
+            _keep(tile.file, values)
+            bar.update(len(tile.points))
+            left, tiles = due[tile.frame]
+            due[tile.frame] = left - 1, tiles
+            yield from finished()
+        yield from finished()
+
+    def _refined(
+        self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
+    ) -> Iterator[None]:
+        """Refine frame after frame, each beginning with what the one before it taught."""
+        from .refine import Refined, refine
+
+        for t in missing:
+            before = self.frame(t - 1) if t else None
+            rounds = iter(range(100))
+
+            def measure(index: NDArray[np.int64], t: int = t, rounds=rounds) -> NDArray:
+                tiles = self._tiles(t, next(rounds), index, size)
+                for tile, values in evaluate(x for x in tiles if not x.file.exists()):
+                    _keep(tile.file, values)
+                    bar.update(len(tile.points))
+                return np.concatenate([np.load(tile.file) for tile in tiles])[:, 0]
+
+            refined: Refined = refine(
+                measure,
+                *self.surface.shape,
+                tolerance=self.surface.tolerance or 0.0,
+                scale=self.surface.scale,
+                hint=None if before is None else before.evaluated,
+            )
+            self._finish(t, refined.loss.reshape(-1, 1), refined.evaluated, refined.error)
+            bar.update(int((refined.evaluated == 2).sum()))
+            yield
+
+    def _finish(
+        self, t: int, values: NDArray, evaluated: NDArray | None = None, error: float = 0.0
+    ) -> None:
+        """Keep a whole frame instead of its tiles."""
+        buffer = io.BytesIO()
+        planes = values.T.reshape(-1, *self.surface.shape).astype(np.float32)
+        state = np.array(0 if evaluated is None else evaluated, np.uint8)
+        np.savez(buffer, values=planes, evaluated=state, error=error)
+        self.file(t).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.file(t), buffer.getvalue())
+        shutil.rmtree(self.journal / "tiles" / f"{t:06d}", ignore_errors=True)
