@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
@@ -141,7 +142,7 @@ class Objective:
         self.device = device or next(
             (t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu")
         )
-        self._network = _Measured(copy.deepcopy(module).to(self.device), loss)
+        self._network = _Measured(_copied(module, self.device), loss)
         self._network.train(self.measure.mode == "train")
         self._norms = _prepare_norms(self._network, self.measure.statistics)
         self._keys = _prepare_dropout(self._network)
@@ -151,9 +152,11 @@ class Objective:
         )
         if not shown:
             raise UserError("batches: expected at least one.")
-        self.parts = [*self._split(shown, False), *self._split(held_out, True)]
+        self._shown = len(shown)
+        self.parts = [*self._split(shown), *self._split(held_out, shown)]
         self._strides = self._coprimes() if self.measure.minibatch else None
         self.takes_gradients = False
+        self._written: list[str] = []
         self.names = self._probe()
 
     def at(
@@ -162,20 +165,24 @@ class Objective:
         """Return the values ``(len(names),)`` of one point, plainly."""
         number = torch.tensor(index, device=self.device)
         buffers = self.buffers() if buffers is None else buffers
-        with torch.set_grad_enabled(self.takes_gradients), self.seeded(index):
-            return self.assemble(
-                self.part(part.batches, weights, buffers, number).detach() for part in self.parts
-            )
+        values = []
+        with torch.set_grad_enabled(self.takes_gradients):
+            for part in self.parts:
+                with self.seeded(index):  # each, as a launch does
+                    values.append(self.part(part.batches, weights, buffers, number).detach())
+        return self.assemble(values)
 
     def loss(self, weights: Weights, buffers: dict[str, Tensor] | None = None) -> Tensor:
         """Return the loss at weights, a scalar that can be differentiated by them."""
         buffers = self.buffers() if buffers is None else buffers
         number = torch.tensor(0, device=self.device)
-        return sum(
-            part.share * self.part(part.batches, weights, buffers, number)[0]
-            for part in self.parts
-            if not part.test
-        )
+        losses = []
+        for part in self.parts:
+            if not part.test:
+                with self.seeded(0):
+                    value = self.part(part.batches, weights, buffers, number)[0]
+                losses.append(part.share * value)
+        return torch.stack(losses).sum()
 
     def part(
         self,
@@ -188,7 +195,8 @@ class Objective:
 
         ``index``, an int64 scalar, is the point's number in its grid: the source of randomness.
         """
-        state = {**buffers, **weights, **self._noise(index)}
+        written = {name: buffers[name].clone() for name in self._written}
+        state = {**buffers, **written, **weights, **self._noise(index)}
         state = {f"network.{name}": value for name, value in state.items()}
         if self._strides is not None:
             batches = (pytree.tree_map_only(Tensor, lambda t: t[self._drawn(index)], batches[0]),)
@@ -196,7 +204,8 @@ class Objective:
             self.device.type, torch.bfloat16, enabled=self.measure.precision == "bf16"
         ):
             if self.measure.statistics == "recomputed":
-                state |= self._recomputed(state, batches)
+                state |= self._recomputed(state, batches[: self._shown])
+                batches = batches[self._shown :] or batches
             sizes = [_samples(batch) for batch in batches]
             values = [functional_call(self._network, state, (batch,)) for batch in batches]
         return sum(v * (n / sum(sizes)) for v, n in zip(values, sizes, strict=True))
@@ -230,7 +239,9 @@ class Objective:
             if name not in self._keys
         }
 
-    def _split(self, batches: list[Batch], test: bool) -> list[Part]:
+    def _split(self, batches: list[Batch], shown: list[Batch] | None = None) -> list[Part]:
+        """Return the parts of batches; of held-out ones, where those ``shown`` are given."""
+        test = shown is not None
         if not batches:
             return []
         if self.measure.minibatch:
@@ -239,8 +250,8 @@ class Objective:
                 *batches,
             )
             return [Part((whole,), 1, test)]
-        if self.measure.statistics == "recomputed":  # over all of them, before any counts
-            return [Part(tuple(batches), 1, test)]
+        if self.measure.statistics == "recomputed":  # over all shown, before any counts
+            return [Part((*(shown or ()), *batches), 1, test)]
         total = sum(_samples(batch) for batch in batches)
         return [Part((batch,), _samples(batch) / total, test) for batch in batches]
 
@@ -248,7 +259,7 @@ class Objective:
         count, minibatch = _samples(self.parts[0].batches[0]), self.measure.minibatch or 0
         if not 0 < minibatch <= count:
             raise UserError(f"minibatch = {minibatch}: expected 1 to {count}, the samples given.")
-        if any(_samples(part.batches[0]) != count for part in self.parts):
+        if len(self.parts) > 1:
             raise UserError("test: a minibatch at every point goes without held-out batches.")
         strides = [n for n in range(1, count + 1) if math.gcd(n, count) == 1]
         return torch.tensor(strides, device=self.device)
@@ -259,7 +270,7 @@ class Objective:
         count = _samples(self.parts[0].batches[0])
         start, stride = (hashed(index, self.measure.seed, salt) & _POSITIVE for salt in (1, 2))
         stride = self._strides[stride % len(self._strides)]
-        steps = torch.arange(self.measure.minibatch, device=self.device)
+        steps = torch.arange(self.measure.minibatch or 0, device=self.device)
         return (start % count + steps * stride) % count
 
     def _noise(self, index: Tensor) -> Weights:
@@ -283,19 +294,25 @@ class Objective:
         return found
 
     def _probe(self) -> tuple[str, ...]:
-        """Evaluate a first time: learn the values' names, and whether gradients are taken."""
+        """Evaluate a first time: learn the values' names, and whether gradients are taken.
+
+        And which buffers are written to, as spectral normalisation does: a point gets copies.
+        """
         with self.seeded(0):
             weights = {n: w.detach() for n, w in self._network.network.named_parameters()}
+            buffers = {name: buffer.clone() for name, buffer in self.buffers().items()}
+            versions = {name: buffer._version for name, buffer in buffers.items()}
             index = torch.tensor(0, device=self.device)
             first = self.parts[0].batches
             try:
                 with torch.no_grad():
-                    self.part(first, weights, self.buffers(), index)
+                    self.part(first, weights, buffers, index)
             except RuntimeError as error:
                 if "require grad" not in str(error):
                     raise
                 self.takes_gradients = True  # a gradient penalty, say
-                self.part(first, weights, self.buffers(), index)
+                self.part(first, weights, buffers, index)
+        self._written = [name for name, b in buffers.items() if b._version != versions[name]]
         names = self._network.names
         held_out = any(part.test for part in self.parts)
         return (*names, *(f"test_{name}" for name in names)) if held_out else names
@@ -304,26 +321,47 @@ class Objective:
 class _Measured(nn.Module):
     """A network under its loss: one module, whose weights ``functional_call`` replaces."""
 
+    loss: Loss
     names: tuple[str, ...] = ()
 
     def __init__(self, network: nn.Module, loss: Loss) -> None:
         super().__init__()
-        self.network, self.loss = network, loss
+        self.network = network
+        self.__dict__["loss"] = loss  # not a part of the network, should it be a module
 
     def forward(self, batch: Batch) -> Tensor:
         values = self.loss(self.network, batch)
         named = dict(values) if isinstance(values, Mapping) else {"loss": values}
-        if "loss" not in named:
-            raise UserError(f'The loss function returned {", ".join(named)}: expected a "loss".')
         for name, value in named.items():
-            if not isinstance(value, Tensor) or value.ndim:
-                found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
-                raise UserError(f"The loss function returned {name} of {found}: expected a scalar.")
+            if not isinstance(name, str) or "/" in name or not name.strip("."):
+                raise UserError(f"The loss function returned {name!r}: expected names without /.")
+            if not isinstance(value, Tensor) or value.ndim or value.is_complex():
+                found = type(value).__name__
+                if isinstance(value, Tensor):
+                    found = f"{value.dtype} tensor of shape {tuple(value.shape)}"
+                raise UserError(
+                    f"The loss function returned a {found} as {name}: expected a scalar tensor."
+                )
+        returned = ", ".join(named) or "nothing"
+        if "loss" not in named:
+            raise UserError(f'The loss function returned {returned}: expected a "loss".')
         loss = named.pop("loss")
-        if not self.names:
-            self.names = ("loss", *named)
+        self.names = self.names or ("loss", *named)
+        if named.keys() != {*self.names[1:]}:
+            expected = ", ".join(self.names)
+            raise UserError(f"The loss function returned {returned}, and before, {expected}.")
         loss = loss if loss.dtype == torch.float64 else loss.float()
-        return torch.stack([loss, *(value.to(loss.dtype) for value in named.values())])
+        return torch.stack([loss, *(named[name].to(loss.dtype) for name in self.names[1:])])
+
+
+def _copied(module: nn.Module, device: torch.device) -> nn.Module:
+    try:
+        return copy.deepcopy(module).to(device)
+    except RuntimeError:  # what torch.nn.utils.spectral_norm leaves behind after a training step
+        raise UserError(
+            f"module: torch cannot copy this {type(module).__name__} once it has been trained; "
+            "give a newly made one, as the weights are those of the snapshots."
+        ) from None
 
 
 def _samples(batch: Batch) -> int:
@@ -336,31 +374,37 @@ def _samples(batch: Batch) -> int:
 def _prepare_norms(network: nn.Module, statistics: str) -> dict[str, Any]:
     """Give the norm layers their statistics; nothing of theirs is updated in place any more."""
     found = {}
-    part: Any  # whose methods are about to be replaced
     for name, part in network.named_modules():
         if not isinstance(part, _NormBase):
             continue
+        norm: Any = part  # whose methods are about to be replaced
+        plain = type(part).forward in (_BatchNorm.forward, nn.SyncBatchNorm.forward)
         if statistics == "stored":
-            part.eval()
-        elif not isinstance(part, _BatchNorm):
-            part.track_running_stats = False
+            norm.eval()
+        elif not isinstance(part, _BatchNorm) or (statistics == "batch" and not plain):
+            norm.track_running_stats = False
+            norm.running_mean = norm.running_var = None
         elif statistics == "batch":
-            part.forward = MethodType(_normalise_by_batch, part)
+            norm.forward = MethodType(_normalise_by_batch, norm)
+        elif not plain:
+            raise UserError(
+                f"batch_norm: {name.removeprefix('network.')} is a {type(norm).__name__} with a "
+                "forward of its own, whose statistics cannot be recomputed."
+            )
         else:
-            part.seen = None
-            part.forward = MethodType(_normalise_by_recomputed, part)
-            if part.running_mean is None:  # it stores none, but has to be given some
+            norm.seen = None
+            norm.forward = MethodType(_normalise_by_recomputed, norm)
+            if norm.running_mean is None:  # it stores none, but has to be given some
                 for key in ("running_mean", "running_var"):
-                    part.register_buffer(key, torch.zeros(part.num_features))
-            found[name] = part
+                    norm.register_buffer(key, torch.zeros(norm.num_features))
+            found[name] = norm
     return found
 
 
 def _normalise_by_batch(norm: _BatchNorm, x: Tensor) -> Tensor:
-    if not torch.compiler.is_exporting():
+    if get_proxy_mode() is None:
         return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)
-    # Spelled out, a compiler fuses it: the same in two sums, which vectorise, where its own
-    # version computes running means.
+    # Traced for a compiler: spelled out, it fuses, and its two sums vectorise.
     mean, var = _moments(x)
     y = (x - _along(mean, x)) * _along(torch.rsqrt(var + norm.eps), x)
     return y if norm.weight is None else y * _along(norm.weight, x) + _along(norm.bias, x)
@@ -407,8 +451,9 @@ def _prepare_dropout(network: nn.Module) -> dict[str, nn.Module]:
     """Give dropout layers a key, a buffer, to hash their noise from; return the keys' names."""
     keys: dict[str, nn.Module] = {}
     for name, part in network.named_modules():
-        whole_channels = isinstance(part, nn.Dropout1d | nn.Dropout2d | nn.Dropout3d)
-        if part.training and (whole_channels or isinstance(part, nn.Dropout)):
+        forward = type(part).forward  # one of another kind draws its noise itself
+        whole_channels = forward in (d.forward for d in (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d))
+        if part.training and (whole_channels or forward is nn.Dropout.forward):
             assert isinstance(part, _DropoutNd)
             device = next((p.device for p in network.parameters()), None)
             part.register_buffer("key", torch.tensor(0, device=device), persistent=False)

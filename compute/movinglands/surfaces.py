@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,13 +30,16 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
-from .directions import Plane, random_plane
+from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
 from .objective import Batch, Loss, Measure, Objective
 from .sequence import Frame, SurfaceData, complete_frames, open_sequence, write_sequence
-from .snapshots import Snapshots, State
+from .snapshots import Snapshots, State, _unwrapped
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 NOTE = "surfaces.json"
 """In a journal: what its tiles and frames are of."""
@@ -82,7 +86,8 @@ class Surface:
     Raises
     ------
     UserError
-        For a window there is not, a resolution below 2, or metrics on a refined surface.
+        For a window there is not, a resolution below 2, a range of nothing, or an attribute that
+        is neither text nor a number.
     """
 
     module: nn.Module
@@ -105,6 +110,12 @@ class Surface:
             raise UserError(f"window: expected {expected}, got {self.window!r}.")
         if min(self.shape) < 2:
             raise UserError(f"resolution = {self.resolution}: expected 2 points a side at least.")
+        if not 0 < self.range < np.inf:
+            raise UserError(f"range = {self.range}: expected half the window's width, above 0.")
+        for name, value in self.attrs.items():
+            if not isinstance(value, str | int | float):
+                found = type(value).__name__
+                raise UserError(f"attrs: {name} is a {found}, expected text or a number.")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -167,6 +178,7 @@ def compute_sequence(
     """
     path = Path(path)
     given = surfaces if isinstance(surfaces, dict) else {"network": surfaces}
+    _check(given)
     where = choose_device(device)
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -186,11 +198,24 @@ def compute_sequence(
             write_sequence(path, title, recipe, described)
 
         for shot in shots.values():
-            shot.evaluate(publish, compiling, ray)
+            shot.evaluate(publish, compiling, ray, device)
         publish()
-        (journal / NOTE).unlink()  # first: half a journal must not look like one to go on with
+        for note in journal.iterdir():  # first: half a journal must not look like one to go on with
+            if note.is_file():
+                note.unlink()
         shutil.rmtree(journal)
     return True
+
+
+def _check(surfaces: dict[str, Surface]) -> None:
+    """Refuse surfaces that do not go into one file."""
+    for name in surfaces:
+        if "/" in name or not name.strip("."):
+            raise UserError(f"surfaces: {name!r} cannot be a name, expected one without /.")
+    frames = {name: len(surface.snapshots) for name, surface in surfaces.items()}
+    if len(set(frames.values())) != 1:
+        found = ", ".join(f"{count} of {name}" for name, count in frames.items()) or "none"
+        raise UserError(f"surfaces: expected equally many snapshots of each, got {found}.")
 
 
 def journal_of(path: Path) -> Path:
@@ -225,8 +250,10 @@ def _alone(path: Path) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.lock")
     try:
         with FileLock(lock, timeout=0):
-            yield
-            lock.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
     except Timeout:
         raise UserError(f"{path}: another process is computing it.") from None
 
@@ -250,6 +277,7 @@ def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> b
                 "or restart to replace it."
             )
         if complete and not restart:
+            shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
             return False
     if not going_on:
         for name in marks:
@@ -305,20 +333,43 @@ def _gb(amount: float) -> str:
     return f"{amount / 1e9:.1f} GB"
 
 
+def _seen(loss: Any) -> Any:
+    """Return what can be seen of a loss: a function's code, and the numbers it was made with."""
+    if (code := getattr(loss, "__code__", None)) is None:
+        return type(loss)
+    made_with = (*(loss.__defaults__ or ()), *(c.cell_contents for c in loss.__closure__ or ()))
+    return _instructions(code), [x for x in made_with if isinstance(x, str | int | float)]
+
+
+def _instructions(code: CodeType) -> tuple:
+    constants: list[Any] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constant = _instructions(constant)
+        elif isinstance(constant, frozenset):  # whose order differs from run to run
+            constant = sorted(map(repr, constant))
+        constants.append(constant)
+    return code.co_code, code.co_names, constants
+
+
 class _Shot:
     """One surface on its way: its plane, its frames, and where they are kept."""
 
     def __init__(self, surface: Surface, journal: Path, device: torch.device) -> None:
-        self.surface, self.journal, self.device = surface, journal, device
-        self.snapshots = surface.snapshots.check(surface.module)
-        # Once only: it may be a loader, which shuffles.
-        self.batches = list(surface.batches)
+        module = _unwrapped(surface.module)  # as in the snapshots, of torch.compile and the like
+        self.surface = surface = dataclasses.replace(surface, module=module)
+        self.journal, self.device = journal, device
+        self.snapshots = surface.snapshots.check(module)
+        # Once only, and the same in every run: they may be loaders, which shuffle.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(surface.measure.seed)
+            self.batches, self.test = list(surface.batches), list(surface.test)
         self.objective = Objective(
-            surface.module, surface.loss, self.batches, surface.measure, surface.test, device
+            module, surface.loss, self.batches, surface.measure, self.test, device
         )
         if surface.tolerance and len(self.objective.names) > 1:
             raise UserError("tolerance: a refined surface has its loss only, no metrics beside it.")
-        self._names = [n for n, p in surface.module.named_parameters() if p.is_floating_point()]
+        self._names = list(weights_of(module))
         self.plane = surface.plane or random_plane(self.weights(self.snapshots[-1]), seed=0)
         rows, cols = surface.shape
         self.alpha = np.linspace(-surface.range, surface.range, cols)
@@ -336,8 +387,7 @@ class _Shot:
         surface, digest = self.surface, hashlib.sha256()
         scale = surface.scale if surface.tolerance else None
         settings = (surface.range, surface.window, surface.tolerance, scale)
-        code = getattr(surface.loss, "__code__", None)
-        seen = (code.co_code, code.co_names) if code else type(surface.loss)
+        seen = _seen(surface.loss)
         digest.update(
             repr((settings, surface.shape, surface.measure, self.snapshots.steps, seen)).encode()
         )
@@ -377,7 +427,7 @@ class _Shot:
             origin=origin,
             minimizer=minimizer,
             frame=self.frame,
-            scalars=self.snapshots.scalars,
+            scalars={n.replace("/", "_"): v for n, v in self.snapshots.scalars.items()},
             metrics=self.objective.names[1:],
             attrs=self._attributes() | {"fingerprint": fingerprint},
         )
@@ -449,18 +499,15 @@ class _Shot:
         return {"refine_error": max((float(np.load(file)["error"]) for file in files), default=0.0)}
 
     def evaluate(
-        self, publish: Callable[[], None], compiling: bool | None, ray: str | None
+        self, publish: Callable[[], None], compiling: bool | None, ray: str | None, device: str
     ) -> None:
         """Evaluate the frames that are missing."""
         missing = [t for t in self.frames if not self.file(t).exists()]
         if not missing:
             return
-        evaluator = Evaluator(self.objective, self.plane, self.journal / "compiled")
-        self.place(evaluator, missing[0])
-        plan = self._plan(evaluator, self.points * len(missing), compiling)
         kept = [t for t in self.frames if t not in missing]
         with (
-            self._evaluating(evaluator, plan, ray) as evaluate,
+            self._evaluating(missing, compiling, ray, device) as (plan, evaluate),
             progress(
                 "surfaces", self.points * len(self.frames), self.points * len(kept), "point"
             ) as bar,
@@ -472,9 +519,8 @@ class _Shot:
                     publish()
                     # A large file takes long to write, and is written the more seldom.
                     due = time.monotonic() + max(PUBLISH_EVERY, 20 * (time.monotonic() - started))
-        evaluator.close()
 
-    def _plan(self, evaluator: Evaluator, points: int, compiling: bool | None) -> Plan:
+    def _plan(self, evaluator: Evaluator | Cluster, points: int, compiling: bool | None) -> Plan:
         """Return the journal's plan, or measure one: the same plan gives the same bits."""
         kept = self.journal / "plan.json"
         if kept.exists():
@@ -483,17 +529,25 @@ class _Shot:
             plan = evaluator.tune(points, compiling)
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_whole(kept, json.dumps(dataclasses.asdict(plan)).encode())
-        print(plan)
+        print(f"Evaluating {plan}.")
         return plan
 
     @contextmanager
-    def _evaluating(self, evaluator: Evaluator, plan: Plan, ray: str | None) -> Iterator[Evaluate]:
+    def _evaluating(
+        self, missing: list[int], compiling: bool | None, ray: str | None, device: str
+    ) -> Iterator[tuple[Plan, Evaluate]]:
+        points = self.points * len(missing)
         if ray is not None:
             from .cluster import Cluster
 
-            with Cluster(ray, self, plan) as cluster:
-                yield cluster.evaluate
+            with Cluster(ray, self, device=device) as cluster:
+                plan = self._plan(cluster, points, compiling)
+                cluster.use(plan)
+                yield plan, cluster.evaluate
             return
+        evaluator = Evaluator(self.objective, self.plane, self.journal / "compiled")
+        self.place(evaluator, missing[0])
+        plan = self._plan(evaluator, points, compiling)
         evaluator.use(plan)
         placed = None
 
@@ -505,7 +559,10 @@ class _Shot:
                     placed = tile.frame
                 yield tile, evaluator(self.coordinates(tile.points), tile.points)
 
-        yield evaluate
+        try:
+            yield plan, evaluate
+        finally:
+            evaluator.close()
 
     def coordinates(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return alpha and beta ``(n, 2)`` of points by their number in the grid."""
