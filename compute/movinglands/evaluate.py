@@ -9,6 +9,7 @@ all, is dropped.
 
 from __future__ import annotations
 
+import platform
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,6 +34,9 @@ from .objective import Batch, Objective, Part
 
 COMPILING_PAYS = 60.0
 """Seconds of work from which compiling is tried: it takes 5 to 20."""
+
+LONGEST_LAUNCH = 2.0
+"""Seconds beyond which no launch is tried: memory grows with it, speed no more."""
 
 TILE_SECONDS = 2.0
 """What a tile, the unit of resuming, is made to take."""
@@ -165,26 +169,23 @@ class Evaluator:
             Whether to compile; by default where it pays and a compiler is there.
         """
         truth, seconds = self._plainly(self._sample(8))
-        best, notes = Plan(rate=1 / seconds), []
+        tried = [replace(self.plan, rate=1 / seconds)]
+        notes = []
         for plan in self._eager(seconds):
-            tried, why = self._try(plan, truth)
-            if tried is None:
-                notes += [f"no {plan.way} of {plan.launch}: {why}"] if not best.launch > 1 else []
+            rate, fault = self._measure(plan, truth)
+            if fault:
+                notes.append(f"{plan.launch} points at once: {fault}")
                 break
-            if tried.rate > best.rate:
-                best = tried
-            elif tried.rate < 0.8 * best.rate:
-                break
-        worth = points / best.rate > COMPILING_PAYS
-        if compiling or (compiling is None and worth):
-            for plan in self._compiled(best, 1 / seconds):
-                tried, why = self._try(plan, truth)
-                if tried is None:
-                    notes.append(f"not compiled for {plan.launch}: {why}")
-                elif tried.rate > best.rate:
-                    best = tried
-        elif worth is False and compiling is None:
-            notes.append("not compiled: too little to do for it to pay")
+            tried.append(replace(plan, rate=rate))
+        best = max(tried, key=lambda plan: plan.rate)
+        if compiling or (compiling is None and points / best.rate > COMPILING_PAYS):
+            for plan in self._compiled(best, seconds):
+                rate, fault = self._measure(plan, truth)
+                if fault:
+                    notes.append(f"compiled, {plan.launch} at once: {fault}")
+                else:
+                    tried.append(replace(plan, rate=rate))
+            best = max(tried, key=lambda plan: plan.rate)
         launches = max(1, round(min(best.rate * TILE_SECONDS, LARGEST_TILE) / best.launch))
         best = replace(best, tile=launches * best.launch, note="; ".join(notes))
         self.use(best)
@@ -207,57 +208,59 @@ class Evaluator:
 
     def _draws(self) -> bool:
         """Tell whether the loss draws from the global generator, beyond its dropout layers."""
-        zeros = torch.zeros(2, dtype=self._dtype, device=self.objective.device)
-        points, index = (zeros, zeros), zeros.long()
-        try:
-            with torch.set_grad_enabled(self.objective.takes_gradients), self.objective.seeded(0):
-                launch = _Launch(self.objective, 2, "error")
-                launch(*self._state, self.objective.parts[0].batches, *points, index)
-        except RuntimeError as error:
-            return "randomness" in str(error)
-        except Exception:
-            return True  # it cannot be mapped, so it goes one at a time: seeded, to be sure
-        return False
+        device = self.objective.device
+        states = [torch.get_rng_state]
+        if device.type == "cuda":
+            states.append(lambda: torch.cuda.get_rng_state(device))
+        self.use(Plan())
+        with self.objective.seeded(0):
+            before = [state() for state in states]
+            self._run(*self._points())
+            after = [state() for state in states]
+        return not all(map(torch.equal, before, after))
 
     def _eager(self, seconds: float) -> Iterator[Plan]:
         seeded = self.plan.seeded
         if seeded and self.objective.measure.noise == "point":
             return  # each point has a generator state of its own
-        launch, longest = 4, 2.0
-        while launch <= 8192 and launch * seconds < longest * 4:
+        for launch in (8, 32, 128, 512, 2048, 8192):
+            if launch * seconds > LONGEST_LAUNCH:
+                return
             yield Plan("vmap", launch, seeded=seeded)
-            launch *= 2
 
-    def _compiled(self, best: Plan, plain: float) -> Iterator[Plan]:
+    def _compiled(self, best: Plan, seconds: float) -> Iterator[Plan]:
         if best.seeded or self.objective.takes_gradients:
             return
-        on_cpu = self.objective.device.type == "cpu"
-        workers = torch.get_num_threads() if on_cpu else 1
-        if best.launch > 1:  # compiled, a launch is best when it stays in the cache
-            yield Plan("compiled", min(best.launch, 32) if on_cpu else best.launch, workers)
-        if best.rate < 2 * plain:
+        if self.objective.device.type != "cpu":
+            yield Plan("compiled", best.launch)
+            return
+        workers = torch.get_num_threads()
+        if 32 * seconds < LONGEST_LAUNCH:  # small enough that many fit the cache together
+            yield Plan("compiled", 32, workers)
+        if seconds > 0.003:  # large enough to be worth a call of its own
             yield Plan("compiled", 1, workers)
-            if on_cpu and any(w.ndim == 4 for w in self._u.values()):
+            if any(w.ndim == 4 for w in self._u.values()):
                 yield Plan("compiled", 1, workers, channels_last=True)
 
-    def _try(self, plan: Plan, truth: NDArray) -> tuple[Plan | None, str]:
-        """Return a plan with its rate, or None and why it cannot be."""
+    def _measure(self, plan: Plan, truth: NDArray) -> tuple[float, str]:
+        """Return the points per second of a plan, and why it cannot be used, if so."""
         try:
             self.use(plan)
             values = self(*self._sample(len(truth)))
             tolerance = 5e-2 if self.objective.measure.precision == "bf16" else 1e-3
             if not np.allclose(values, truth, rtol=tolerance, atol=1e-5, equal_nan=True):
-                return None, "it gives other values"
+                return 0.0, "it gives other values"
             sample = self._sample(plan.launch * plan.workers)
             times: list[float] = []
-            while len(times) < 3 and sum(times) < 4.0:
+            while len(times) < 5 and sum(times) < LONGEST_LAUNCH:
                 start = time.perf_counter()
                 self(*sample)
                 times.append(time.perf_counter() - start)
-            return replace(plan, rate=len(sample[0]) / min(times)), ""
+            return len(sample[0]) / min(times), ""
         except Exception as error:
             # Whatever a network has that a transformation or a compiler cannot take.
-            return None, f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"[:200]
+            lines = str(error).strip().splitlines()
+            return 0.0, f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
 
     def use(self, plan: Plan) -> None:
         """Evaluate by this plan from now on."""
@@ -304,7 +307,8 @@ class Evaluator:
         """Compile a launch into a function that runs without the interpreter, in threads too."""
         flat, arranged = pytree.tree_flatten((*arguments, *self._points()))
         shapes = [tuple(t.shape) for t in pytree.tree_leaves(arguments[-1])]
-        mark = zlib.crc32(repr((shapes, self.plan.channels_last)).encode())
+        kind = (shapes, self.plan.channels_last, _machine(self.objective.device))
+        mark = zlib.crc32(repr(kind).encode())
         path = self.packages / f"launch-{self.plan.launch}-{mark:08x}.bin"
 
         def flattened(*tensors: Tensor) -> tuple[Tensor]:
@@ -316,7 +320,9 @@ class Evaluator:
             single = {torch.ops.aten.convolution.default: _two_channels}
             decomposed = single if self.plan.channels_last else {}
             with torch.no_grad():
-                graph = make_fx(flattened, decomposed, tracing_mode="fake")(*flat)
+                graph = make_fx(
+                    flattened, decomposed, tracing_mode="fake", _allow_non_fake_inputs=True
+                )(*flat)
                 settings = {"cpp_wrapper": self.objective.device.type == "cpu", "cpp.threads": 1}
                 compiled = torch._inductor.standalone_compile(
                     graph, flat, options={"config_patches": settings}
@@ -408,6 +414,15 @@ def _two_channels(x: Tensor, w: Tensor, *rest: Any) -> Tensor:
         F.pad(t, (0, 0, 0, 0, 0, 1)).contiguous(memory_format=torch.channels_last) for t in (x, w)
     )
     return torch.ops.aten.convolution(x, w, *rest)
+
+
+def _machine(device: torch.device) -> str:
+    """Return all that a compiler goes by: on another machine a package may not even start."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else [platform.processor()]
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), lines[0])
+    return f"torch {torch.__version__}, {platform.machine()}, {flags}, {gpu}"
 
 
 def _one_thread() -> None:
