@@ -216,8 +216,13 @@ class Objective:
         seed = self.measure.seed
         if self.measure.noise == "point":
             seed = int(hashed(torch.tensor(index), seed)) & _POSITIVE
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
+        on_gpu = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
+            # Not torch.manual_seed, which is slow, and seeds what is not restored here.
+            torch.default_generator.manual_seed(seed)
+            if on_gpu:
+                with torch.cuda.device(self.device):
+                    torch.cuda.manual_seed(seed)
             yield
 
     def assemble(self, values: Iterable[Tensor]) -> Tensor:
@@ -269,7 +274,7 @@ class Objective:
         assert self._strides is not None
         count = _samples(self.parts[0].batches[0])
         start, stride = (hashed(index, self.measure.seed, salt) & _POSITIVE for salt in (1, 2))
-        stride = self._strides[stride % len(self._strides)]
+        stride = self._strides[(stride % len(self._strides))[None]][0]
         steps = torch.arange(self.measure.minibatch or 0, device=self.device)
         return (start % count + steps * stride) % count
 
@@ -405,20 +410,21 @@ def _normalise_by_batch(norm: _BatchNorm, x: Tensor) -> Tensor:
     if get_proxy_mode() is None:
         return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)
     # Traced for a compiler: spelled out, it fuses, and its two sums vectorise.
-    mean, var = _moments(x)
-    y = (x - _along(mean, x)) * _along(torch.rsqrt(var + norm.eps), x)
-    return y if norm.weight is None else y * _along(norm.weight, x) + _along(norm.bias, x)
+    return _normalised(norm, x, *_moments(x))
 
 
 def _normalise_by_recomputed(norm: Any, x: Tensor) -> Tensor:
-    if norm.seen is None:
-        return F.batch_norm(
-            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps
-        )
+    if norm.seen is None:  # torch's own cannot be differentiated by the statistics
+        return _normalised(norm, x, norm.running_mean, norm.running_var)
     mean, var = _moments(x)
     count = x.numel() // x.shape[1]
     norm.seen.append((mean, var * (count / max(count - 1, 1))))
     return _normalise_by_batch(norm, x)
+
+
+def _normalised(norm: _BatchNorm, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    y = (x - _along(mean, x)) * _along(torch.rsqrt(var + norm.eps), x)
+    return y if norm.weight is None else y * _along(norm.weight, x) + _along(norm.bias, x)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

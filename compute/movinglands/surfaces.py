@@ -35,6 +35,7 @@ from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
 from .objective import Batch, Loss, Measure, Objective
+from .refine import refine
 from .sequence import Frame, SurfaceData, complete_frames, open_sequence, write_sequence
 from .snapshots import Snapshots, State, _unwrapped
 
@@ -182,7 +183,7 @@ def compute_sequence(
     where = choose_device(device)
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path):
+    with alone(path):
         shots = {name: _Shot(surface, journal / name, where) for name, surface in given.items()}
         for shot in shots.values():
             frames = len(shot.frames)
@@ -245,11 +246,11 @@ def progress(label: str, total: int, done: int, unit: str) -> tqdm:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a sequence file against other processes; whoever dies lets go."""
+def alone(path: Path) -> Iterator[None]:
+    """Hold a sequence file against other processes, once or more; whoever dies lets go."""
     lock = path.with_name(f".{path.name}.lock")
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(lock, timeout=0, is_singleton=True):
             try:
                 yield
             finally:
@@ -362,7 +363,7 @@ class _Shot:
         self.snapshots = surface.snapshots.check(module)
         # Once only, and the same in every run: they may be loaders, which shuffle.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(surface.measure.seed)
+            torch.default_generator.manual_seed(surface.measure.seed)
             self.batches, self.test = list(surface.batches), list(surface.test)
         self.objective = Objective(
             module, surface.loss, self.batches, surface.measure, self.test, device
@@ -607,8 +608,6 @@ class _Shot:
         self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
     ) -> Iterator[None]:
         """Refine frame after frame, each beginning with what the one before it taught."""
-        from .refine import Refined, refine
-
         for t in missing:
             before = self.frame(t - 1) if t else None
             rounds = iter(range(100))
@@ -620,7 +619,7 @@ class _Shot:
                     bar.update(len(tile.points))
                 return np.concatenate([np.load(tile.file) for tile in tiles])[:, 0]
 
-            refined: Refined = refine(
+            refined = refine(
                 measure,
                 *self.surface.shape,
                 tolerance=self.surface.tolerance or 0.0,

@@ -1,0 +1,342 @@
+"""Refinement: measure a surface where interpolation would be wrong, interpolate the rest.
+
+A grid is a ladder of nested grids, each with a node between every two of the one below: first in
+the middle of cells, then in the middle of edges. What a measured node has over its interpolation
+from below, the surplus, is the error interpolation makes there. Where surpluses are small so will
+be those of the nodes between, smaller by a known factor, and they need no measuring; where they
+are not, the next rung is measured, until all are small or nothing is left. Furred surfaces end
+measured throughout. All of it in heights, since it is heights that are looked at. What is smaller
+than the lowest rung's cells, and stands alone on smooth ground, can be missed.
+
+The idea is that of sparse grids and interpolating wavelets (Donoho 1992): threshold surpluses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Measure = Callable[[NDArray[np.int64]], NDArray]
+"""Flat indices ``row * cols + col`` of points ``(n,)`` to their losses ``(n,)``."""
+
+Heights = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+STRIDE = 12
+"""Points between two nodes of the lowest rung."""
+
+DECAY = 0.62
+"""A surplus over that of the rung below, on landscapes of ReLU networks; 0.35 on smooth ones."""
+
+SIGMAS = 5.2
+"""Largest surplus that is reckoned with, in root mean squares of those around."""
+
+WINDOW = 4
+"""Half the width, in nodes, of the window over which surpluses are averaged, twice."""
+
+HELD_OUT = 64
+"""One in so many points is measured to check the interpolation of its place."""
+
+ATTEMPTS = 3
+"""How often a check that fails makes the tolerance stricter."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A surface of which a part was measured.
+
+    Attributes
+    ----------
+    loss : ndarray
+        ``(rows, cols)`` float32, exact where it was measured.
+    evaluated : ndarray
+        ``(rows, cols)`` uint8: 1 measured, 2 interpolated.
+    error : float
+        The largest error of a height over the range of heights, at points that were held out of
+        the interpolation to measure it; 0 where nothing was interpolated.
+    """
+
+    loss: NDArray[np.float32]
+    evaluated: NDArray[np.uint8]
+    error: float
+
+
+class _Rung(NamedTuple):
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+
+
+class _Checks(NamedTuple):
+    """Interpolated nodes that could be measured to check: where, and the surplus expected."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    expected: Heights
+
+
+def refine(
+    measure: Measure,
+    rows: int,
+    cols: int,
+    tolerance: float = 0.005,
+    scale: str = "log",
+    hint: NDArray[np.uint8] | None = None,
+    seed: int = 0,
+) -> Refined:
+    """Measure and interpolate a surface on a regular grid.
+
+    Parameters
+    ----------
+    measure : callable
+        Called a few times, with many points each.
+    rows, cols : int
+        Of the grid.
+    tolerance : float
+        Largest error of a height that is aimed at, over the range of heights.
+    scale : {"log", "linear", "symlog"}
+        From loss to height.
+    hint : ndarray, optional
+        ``evaluated`` of a surface much like this one, the frame before: saves rounds.
+    seed : int
+        Of the choice of points for the check.
+    """
+    loss = np.full((rows, cols), np.nan, np.float32)
+    height = np.full((rows, cols), np.nan)
+    known = np.zeros((rows, cols), bool)
+    ladder = _ladder(rows, cols)
+
+    def take(wanted: Mask) -> float:
+        index = np.flatnonzero(wanted & ~known)
+        loss.flat[index] = measure(index)
+        height.flat[index] = _height(loss.flat[index], scale)
+        known.flat[index] = True
+        values = height[np.isfinite(height)]
+        # Not below float32's own steps, which no interpolation follows.
+        return max(np.ptp(values), 1e-6 * np.abs(values).max(), 1e-300) if values.size else 1e-300
+
+    wanted = _first(ladder, known)
+    if min(rows, cols) <= STRIDE:  # too small for surpluses to tell
+        wanted[:] = True
+    if hint is not None:
+        wanted |= _hinted(ladder, hint == 1)
+    error, strictness = 0.0, 1.0
+    for _ in range(ATTEMPTS):
+        while wanted.any():
+            span = take(wanted)
+            guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+        held = _held_out(checks, known, seed)
+        if not len(held[0]):
+            error = 0.0
+            break
+        wanted[held] = True
+        span = take(wanted)
+        error = float(np.nan_to_num(np.abs(guess[held] - height[held]), nan=span).max() / span)
+        if error > tolerance:
+            strictness *= 1.5
+        guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+        if error <= tolerance:
+            break
+    evaluated = np.where(known, 1, 2).astype(np.uint8)
+    return Refined(np.where(known, loss, _loss(guess, scale)), evaluated, error)
+
+
+def _height(loss: NDArray, scale: str) -> Heights:
+    loss = loss.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if scale == "log":
+            height = np.log(loss)
+        elif scale == "symlog":
+            height = np.sign(loss) * np.log1p(np.abs(loss))
+        else:
+            height = loss
+    return np.where(np.isfinite(height), height, np.nan)
+
+
+def _loss(height: Heights, scale: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scale == "log":
+            height = np.exp(height)
+        elif scale == "symlog":
+            height = np.sign(height) * np.expm1(np.abs(height))
+        return height.astype(np.float32)
+
+
+def _ladder(rows: int, cols: int) -> list[_Rung]:
+    """Return nested grids, from one node in ``STRIDE`` to all of them."""
+    axes = [_nested(rows), _nested(cols)]
+    steps = max(len(axis) for axis in axes)
+    across, down = ([*axis, *[axis[-1]] * (steps - len(axis))] for axis in axes)
+    return [_Rung(*rung) for rung in zip(across, down, strict=True)]
+
+
+def _nested(count: int) -> list[NDArray[np.int64]]:
+    cells = max(1, -(-(count - 1) // STRIDE))
+    axis = [np.unique(np.round(np.arange(cells + 1) * (count - 1) / cells).astype(np.int64))]
+    while len(axis[-1]) < count:
+        last = axis[-1]
+        axis.append(np.union1d(last, (last[:-1] + last[1:] + 1) // 2))
+    return axis
+
+
+def _first(ladder: list[_Rung], known: Mask) -> Mask:
+    """Return the lowest rung and the middles of its cells: the least that shows a surplus."""
+    wanted = np.zeros_like(known)
+    wanted[np.ix_(*ladder[0])] = True
+    if len(ladder) > 1:
+        middles = (np.setdiff1d(b, a) for a, b in zip(ladder[0], ladder[1], strict=True))
+        wanted[np.ix_(*middles)] = True
+    return wanted
+
+
+def _look(
+    ladder: list[_Rung], height: Heights, known: Mask, tolerance: float
+) -> tuple[Heights, Mask, _Checks]:
+    """Interpolate what is not known; tell what must be measured, and what can serve as a check."""
+    guess = height[np.ix_(*ladder[0])]
+    surplus = np.zeros(guess.shape)  # root mean square around a node, as far as it is known
+    wanted, checks = np.zeros_like(known), []
+    for below, rung in pairwise(ladder):
+        here = np.ix_(*rung)
+        guess = _finer(_finer(guess, below.rows, rung.rows).T, below.cols, rung.cols).T
+        surplus = _of_parents(surplus, below.rows, rung.rows)
+        surplus = _of_parents(surplus.T, below.cols, rung.cols).T
+        measured, truth = known[here], height[here]
+        asked = np.zeros_like(measured)
+        new_row, new_col = (
+            ~np.isin(b, a) for a, b in zip((below.rows, below.cols), rung, strict=True)
+        )
+        new_row = new_row[:, None]
+        there = measured & ~new_row & ~new_col
+        for new, middle in ((new_row & new_col, True), (new_row ^ new_col, False)):
+            ask = new & ~measured & ((SIGMAS * DECAY * surplus > tolerance) | np.isnan(guess))
+            asked |= ask
+            seen = measured & new
+            i, j = np.nonzero(new & ~measured & ~ask & _surrounded(there, middle))
+            checks.append((rung.rows[i], rung.cols[j], surplus[i, j] * DECAY))
+            over = np.where(seen, truth - guess, 0)
+            surplus = _averaged(over, seen, DECAY * surplus)
+            if ask.any():  # rungs above wait for these
+                surplus = np.zeros_like(surplus)
+            if middle:
+                guess = guess + np.where(new_row ^ new_col, _spread(over), 0)
+            guess = np.where(seen, truth, guess)
+            guess = np.where(ask, np.nan_to_num(guess), guess)
+            there |= seen
+        wanted[here] |= asked
+    empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    parts = zip(*checks, strict=True) if checks else ((e,) for e in empty)
+    return guess, wanted, _Checks(*(np.concatenate(part) for part in parts))
+
+
+def _finer(values: Heights, nodes: NDArray, finer: NDArray) -> Heights:
+    """Interpolate along axis 0 with a cubic through the four nodes nearest to each new one."""
+    result = np.empty((len(finer), values.shape[1]))
+    old = np.isin(finer, nodes)
+    result[old] = values
+    if (new := finer[~old]).size:
+        count = min(4, len(nodes))
+        start = np.clip(np.searchsorted(nodes, new) - count // 2, 0, len(nodes) - count)
+        at = start[:, None] + np.arange(count)
+        place = nodes[at].astype(np.float64)
+        weight = np.ones_like(place)
+        for p in range(count):
+            for q in set(range(count)) - {p}:
+                weight[:, p] *= (new - place[:, q]) / (place[:, p] - place[:, q])
+        result[~old] = sum(weight[:, p, None] * values[at[:, p]] for p in range(count))
+    return result
+
+
+def _of_parents(values: Heights, nodes: NDArray, finer: NDArray) -> Heights:
+    """Give each finer node the larger of the values on either side, along axis 0."""
+    left = np.searchsorted(nodes, finer, side="right") - 1
+    return np.maximum(values[left], values[np.searchsorted(nodes, finer)])
+
+
+def _surrounded(there: Mask, diagonally: bool) -> Mask:
+    """Tell which nodes have all four neighbours, at the corners or along the axes."""
+    if min(there.shape) < 2:
+        return np.zeros_like(there)
+    p = np.pad(there, 1, mode="reflect")
+    if diagonally:
+        return p[:-2, :-2] & p[:-2, 2:] & p[2:, :-2] & p[2:, 2:]
+    return p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
+
+
+def _averaged(over: Heights, seen: Mask, prior: Heights) -> Heights:
+    """Return the root mean square of surpluses around each node; the prior where none is seen."""
+    little = 0.02
+    squares = _window_mean(_window_mean(np.nan_to_num(over) ** 2))
+    weight = _window_mean(_window_mean(seen.astype(np.float64)))
+    return np.sqrt(((squares + little * prior**2) / (weight + little)).clip(0))
+
+
+def _window_mean(values: Heights) -> Heights:
+    for axis in (0, 1):
+        values = np.moveaxis(values, axis, 0)
+        around = [(WINDOW + 1, WINDOW), (0, 0)]
+        total = np.pad(values, around).cumsum(0)
+        width = 2 * WINDOW + 1
+        values = np.moveaxis((total[width:] - total[:-width]) / width, 0, axis)
+    return values
+
+
+_EDGE_FROM_MIDDLES = (
+    [((0, 1), 0.32), ((0, -1), 0.32), ((1, 0), 0.32), ((-1, 0), 0.32)]
+    + [((0, 3), 0.02), ((0, -3), 0.02), ((3, 0), 0.02), ((-3, 0), 0.02)]
+    + [((2 * a, b), -0.04) for a in (-1, 1) for b in (-1, 1)]
+    + [((a, 2 * b), -0.04) for a in (-1, 1) for b in (-1, 1)]
+)
+"""What surpluses at the middles of cells add at the middle of an edge: a cubic stencil."""
+
+
+def _spread(over: Heights) -> Heights:
+    if min(over.shape) < 4:
+        return np.zeros_like(over)
+    rows, cols = over.shape
+    padded = np.pad(np.nan_to_num(over), 3, mode="reflect")
+    added = np.zeros_like(over)
+    for (i, j), weight in _EDGE_FROM_MIDDLES:
+        added += weight * padded[3 + i : 3 + i + rows, 3 + j : 3 + j + cols]
+    return added
+
+
+def _held_out(checks: _Checks, known: Mask, seed: int) -> tuple[NDArray, NDArray]:
+    """Choose interpolated nodes to measure, the likelier the larger their expected error."""
+    count = min(len(checks.rows), max(32, int(known.sum()) // HELD_OUT))
+    draws = np.random.default_rng(seed).random(len(checks.rows))
+    keys = np.log(draws) / (checks.expected**2 + 1e-30)  # Efraimidis and Spirakis 2006
+    chosen = np.argsort(keys, kind="stable")[len(keys) - count :]
+    return checks.rows[chosen], checks.cols[chosen]
+
+
+def _hinted(ladder: list[_Rung], evaluated: Mask) -> Mask:
+    """Return what a surface like this one had to measure before its neighbours could tell."""
+    wanted = np.zeros_like(evaluated)
+    for below, rung, above in zip(ladder, ladder[1:], [*ladder[2:], None], strict=False):
+        here = np.ix_(*rung)
+        new_row, new_col = (
+            ~np.isin(b, a) for a, b in zip((below.rows, below.cols), rung, strict=True)
+        )
+        new_row = new_row[:, None]
+        edges = new_row ^ new_col
+        asked = new_row & new_col & _near(evaluated[here] & edges, 2)
+        if above is not None:
+            finer = evaluated[np.ix_(*above)]
+            middles = ~np.isin(above.rows, rung.rows)[:, None] & ~np.isin(above.cols, rung.cols)
+            place = (np.searchsorted(a, b) for a, b in zip(above, rung, strict=True))
+            asked |= edges & _near(finer & middles, 4)[np.ix_(*place)]
+        wanted[here] |= asked
+    return wanted
+
+
+def _near(mask: Mask, radius: int) -> Mask:
+    width = 2 * radius + 1
+    padded = np.pad(mask, radius)
+    padded = sliding_window_view(padded, width, axis=0).any(-1)
+    return sliding_window_view(padded, width, axis=1).any(-1)
