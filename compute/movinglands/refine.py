@@ -126,10 +126,12 @@ def refine(
     if hint is not None:
         wanted |= _hinted(ladder, hint == 1)
     error, strictness = 0.0, 1.0
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS + 1):
         while wanted.any():
             span = take(wanted)
             guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+        if attempt == ATTEMPTS or (attempt and error <= tolerance):
+            break
         held = _held_out(checks, known, seed)
         if not len(held[0]):
             error = 0.0
@@ -140,8 +142,6 @@ def refine(
         if error > tolerance:
             strictness *= 1.5
         guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
-        if error <= tolerance:
-            break
     evaluated = np.where(known, 1, 2).astype(np.uint8)
     return Refined(np.where(known, loss, _loss(guess, scale)), evaluated, error)
 
