@@ -220,7 +220,7 @@ def _look(
             i, j = np.nonzero(new & ~measured & ~ask & _surrounded(there, middle))
             checks.append((rung.rows[i], rung.cols[j], surplus[i, j] * DECAY))
             over = np.where(seen, truth - guess, 0)
-            surplus = _averaged(over, seen, DECAY * surplus)
+            surplus = _averaged(over, seen & ~np.isnan(over), DECAY * surplus)
             if ask.any():  # rungs above wait for these
                 surplus = np.zeros_like(surplus)
             if middle:
@@ -299,7 +299,7 @@ def _spread(over: Heights) -> Heights:
     if min(over.shape) < 4:
         return np.zeros_like(over)
     rows, cols = over.shape
-    padded = np.pad(np.nan_to_num(over), 3, mode="reflect")
+    padded = np.pad(over, 3, mode="reflect")  # NaN, beside what diverged, asks to be measured
     added = np.zeros_like(over)
     for (i, j), weight in _EDGE_FROM_MIDDLES:
         added += weight * padded[3 + i : 3 + i + rows, 3 + j : 3 + j + cols]
