@@ -93,7 +93,7 @@ def test_nothing_is_interpolated_across_what_diverged(plane):
     result, error, _ = refined(surface)
     np.testing.assert_array_equal(np.isnan(result.loss), np.isnan(surface))
     np.testing.assert_array_equal(np.isinf(result.loss), np.isinf(surface))
-    assert error < 0.01
+    assert error < 0.02  # the ground beside it is known less well
 
 
 def test_a_flat_surface_costs_the_coarsest_grid_only(plane):
