@@ -16,10 +16,12 @@ PYTHON = $(BIN)/python
 READY  = .venv/$(MAIN)/.ready
 OTHERS = $(OTHER:%=.venv/%/.ready)
 
-PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy -e ./compute,bpy h5py pytest)
+EXTRAS   = hub,lightning,transformers,safetensors,ray
+PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes \
+             -e "./compute[$(EXTRAS)]",bpy h5py pytest)
 CHECKED  = compute/movinglands addon/sequence.py addon/heights.py addon/camerawork.py
 
-.PHONY: help film test extension lint format clean environments
+.PHONY: help film test bench extension lint format clean environments
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -40,6 +42,9 @@ endif
 	@$(foreach v,$(filter-out $(MAIN) $(OTHER),3.11 3.13), \
 	  echo "$(BLENDER/$(v)): not run, there is no Python $(v) with venv here.";)
 
+bench: $(READY)  ## speed, savings and memory, peers beside ours, in a table and bench.json
+	@PYTHONPATH=tests $(PYTHON) -m benchmarks -o bench.json
+
 extension: $(READY)  ## the installable zips, one for each system, in dist/
 	@$(PYTHON) .ci/wheels.py >/dev/null
 	@mkdir -p dist
@@ -56,7 +61,7 @@ format: $(READY)  ## put the code in its style
 	@$(BIN)/ruff format .
 
 clean:  ## remove what the commands made, except films/
-	rm -rf .venv .*_cache tests/.pytest_cache dist wheels compute/build compute/*.egg-info
+	rm -rf .venv .*_cache tests/.pytest_cache bench.json dist wheels compute/build compute/*.egg-info
 
 environments: $(READY) $(OTHERS)  ## the Python environments all of this runs in
 

@@ -26,6 +26,7 @@ from .sequence import complete_frames, open_sequence, update_recipe
 from .snapshots import Snapshots
 from .surfaces import (
     Surface,
+    alone,
     check_room,
     choose_device,
     compute_sequence,
@@ -71,8 +72,8 @@ def compute(
     Raises
     ------
     UserError
-        Where the file or its journal holds another recipe, a batch is larger than the data, there
-        is no room for the result, or the training diverges.
+        Where the file or its journal holds another recipe, another process is at it, a batch is
+        larger than the data, there is no room for the result, or the training diverges.
     """
     journal = journal_of(path)
     going_on = _is_journal_of(journal, recipe)
@@ -83,24 +84,26 @@ def compute(
             update_recipe(path, recipe.title, recipe.to_toml())
             shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
             return False
-    check_room(path, recipe.surface.resolution**2, len(snapshot_steps(recipe.training)))
+    _check_room(recipe, path)
     where = choose_device(device)
     data = datasets.load(recipe.data).to(where)
-    _check_batches(recipe, len(data.images))
-    if restart and not going_on:  # only now that nothing else is in the way
-        shutil.rmtree(journal, ignore_errors=True)
-    _open_journal(journal, recipe)
-    print(f"Computing {recipe.title} on {_name_of(where)}.")
+    _check_surface(recipe, len(data.images))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path):
+        if restart and not going_on:  # only now that nothing else is in the way
+            shutil.rmtree(journal, ignore_errors=True)
+        _open_journal(journal, recipe)
+        print(f"Computing {recipe.title} on {_name_of(where)}.")
 
-    network = recipe.network
-    module = networks.convnet(
-        data.images.shape[1], network.width, network.depth, data.classes, network.seed
-    ).to(where)
-    _train(recipe, module, data, journal)
-    surface = _surface(recipe, module, data, journal)
-    return compute_sequence(
-        path, surface, recipe.title, recipe.to_toml(), device, compiling, ray, restart=True
-    )
+        network = recipe.network
+        module = networks.convnet(
+            data.images.shape[1], network.width, network.depth, data.classes, network.seed
+        ).to(where)
+        _train(recipe, module, data, journal)
+        surface = _surface(recipe, module, data, journal)
+        return compute_sequence(
+            path, surface, recipe.title, recipe.to_toml(), device, compiling, ray, restart=True
+        )
 
 
 def _name_of(device: torch.device) -> str:
@@ -137,14 +140,33 @@ def _open_journal(journal: Path, recipe: Recipe) -> None:
     write_whole(note, recipe.to_toml().encode())
 
 
-def _check_batches(recipe: Recipe, images: int) -> None:
+def _check_room(recipe: Recipe, path: Path) -> None:
+    surface = recipe.surface
+    frames = len(snapshot_steps(recipe.training)) if surface.window == "travelling" else 1
+    check_room(path, surface.resolution**2, frames, (1 + surface.accuracy) * (1 + surface.test))
+
+
+def _check_surface(recipe: Recipe, images: int) -> None:
+    """Refuse before the training what would be refused after it."""
+    surface = recipe.surface
     for key, batch in (
         ("training.batch", recipe.training.batch),
-        ("surface.batch", recipe.surface.batch),
+        ("surface.batch", surface.batch),
+        ("surface.minibatch", surface.minibatch),
     ):
         if batch > images:
             name = recipe.data.source or recipe.data.name
             raise UserError(f"{key} = {batch}: {name} has {images} training images: ask for less.")
+    if surface.minibatch and surface.test:
+        raise UserError(
+            f"surface.minibatch = {surface.minibatch}: goes without surface.test, "
+            "expected only one of the two."
+        )
+    if surface.tolerance and (surface.accuracy or surface.test):
+        raise UserError(
+            f"surface.tolerance = {surface.tolerance}: a refined surface has its loss only, "
+            "expected neither surface.accuracy nor surface.test."
+        )
 
 
 def _snapshot_file(journal: Path, step: int) -> Path:

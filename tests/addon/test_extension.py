@@ -18,6 +18,7 @@ CLUTTER = [
     ".venv/lib/module.py",
     "addon/.hidden",
     "addon/__pycache__/module.pyc",
+    "bench.json",
     "compute/movinglands/__pycache__/module.pyc",
     "dist/old.zip",
     "films/gently/gently.mp4",

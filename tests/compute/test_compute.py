@@ -1,5 +1,7 @@
 """From a recipe to a sequence file, also through kills."""
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -11,18 +13,27 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from cases import Case, cross_entropy, processes, train_slowly, with_accuracy
 from torch.nn import functional as F
 
 import movinglands.compute as computing
+from movinglands import data, networks, surfaces
 from movinglands.compute import compute
-from movinglands.directions import random_plane
+from movinglands.directions import random_plane, weights_of
 from movinglands.errors import UserError
+from movinglands.evaluate import Evaluator, Plan
 from movinglands.networks import convnet
+from movinglands.objective import Measure
 from movinglands.recipe import read_recipe
 from movinglands.sequence import DATASETS, describe, open_sequence
 from movinglands.training import batch_of_step, snapshot_steps, train
 
 PACKAGES = str(Path(computing.__file__).parents[1])
+
+
+@pytest.fixture(scope="module")
+def another():
+    return processes()
 
 
 def journal_of(path):
@@ -157,22 +168,25 @@ def run_until(recipe, path, reached):
         assert running.wait() in (-signal.SIGKILL, 1, 0)
 
 
-def test_a_run_killed_twice_ends_as_one_that_was_not(tiny, tmp_path):
-    recipe = changed(tiny, training__steps=90, training__snapshots=30, surface__resolution=15)
+def test_a_run_killed_twice_ends_as_one_that_was_not(tiny, tmp_path, monkeypatch):
+    recipe = changed(tiny, training__steps=90, training__snapshots=30, surface__resolution=31)
     whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
-    compute(recipe, whole, "cpu")
 
-    def kept(folder, suffix):
-        return len(list(journal_of(killed).glob(f"{folder}/*{suffix}")))
+    def kept(pattern):
+        return len(list(journal_of(killed).glob(pattern)))
 
-    run_until(recipe, killed, lambda: kept("snapshots", ".pt") >= 5)
-    assert 5 <= kept("snapshots", ".pt") < 30
-    assert not kept("frames", ".npy")
-    run_until(recipe, killed, lambda: kept("frames", ".npy") >= 2)
-    assert kept("snapshots", ".pt") == 30
-    assert 2 <= kept("frames", ".npy") < 30
+    run_until(recipe, killed, lambda: kept("snapshots/*.pt") >= 5)
+    assert 5 <= kept("snapshots/*.pt") < 30
+    assert not kept("network")
+    run_until(recipe, killed, lambda: kept("network/frames/*.npz") >= 2)
+    assert kept("snapshots/*.pt") == 30
+    assert 2 <= kept("network/frames/*.npz") < 30
     assert not killed.exists()
 
+    # The fastest way is found by measuring, and another way rounds differently.
+    plan = Plan(**json.loads((journal_of(killed) / "network" / "plan.json").read_text()))
+    monkeypatch.setattr(Evaluator, "tune", lambda *_: plan)
+    compute(recipe, whole, "cpu")
     assert compute(recipe, killed, "cpu")
     assert_same_datasets(killed, whole)
     assert not journal_of(killed).exists()
@@ -222,62 +236,134 @@ def test_restart_throws_nothing_away_that_it_cannot_replace(tiny, own):
     assert own.read_bytes() == before
 
 
-class Interrupted(Exception):
-    pass
-
-
 @pytest.fixture
 def interrupt(monkeypatch):
     """Make the evaluation end with an exception at a frame."""
 
     def at(frame):
-        original = computing._Shot.evaluate
+        original = surfaces._Shot._finish
 
-        def evaluate(shot, t):
+        def finish(shot, t, *arguments):
             if t == frame:
-                raise Interrupted
-            return original(shot, t)
+                raise KeyboardInterrupt
+            original(shot, t, *arguments)
 
-        monkeypatch.setattr(computing._Shot, "evaluate", evaluate)
+        monkeypatch.setattr(surfaces._Shot, "_finish", finish)
 
     yield at
 
 
-def test_a_growing_file_can_be_read(tiny, sequence, tmp_path, monkeypatch, interrupt):
-    path = tmp_path / "growing.h5"
-    monkeypatch.setattr(computing, "PUBLISH_EVERY", 0)
-    interrupt(2)
-    with pytest.raises(Interrupted):
-        compute(tiny, path, "cpu")
+@pytest.fixture
+def one_plan(monkeypatch):
+    """The same plan always, for the same bits."""
+    monkeypatch.setattr(Evaluator, "tune", lambda *_: Plan("vmap", 4, tile=20))
+
+
+def test_a_growing_file_can_be_read(tiny, sequence, tmp_path, monkeypatch, one_plan, interrupt):
+    path, whole = tmp_path / "growing.h5", tmp_path / "whole.h5"
+    compute(tiny, whole, "cpu")
+    with monkeypatch.context() as patched:
+        patched.setattr(surfaces, "PUBLISH_EVERY", 0)
+        finish = surfaces._Shot._finish
+        interrupt(2)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tiny, path, "cpu")
+        monkeypatch.setattr(surfaces._Shot, "_finish", finish)
     summary = describe(path)["surfaces"]["network"]
-    assert (summary["frames"], summary["complete"]) == (3, 2)
-    with open_sequence(path) as file, open_sequence(sequence) as whole:
-        growing, surface = file["surfaces/network"], whole["surfaces/network"]
-        assert growing["evaluated"][:].any(axis=(1, 2)).tolist() == [True, True, False]
-        assert np.all(np.isnan(growing["loss"][2]))
-        np.testing.assert_array_equal(growing["loss"][:2], surface["loss"][:2])
+    assert summary["frames"] == 3
+    assert (complete := summary["complete"]) in (1, 2)
+    with open_sequence(path) as file, open_sequence(whole) as other:
+        growing, surface = file["surfaces/network"], other["surfaces/network"]
+        assert growing["evaluated"][:complete].all()
+        assert not growing["evaluated"][complete:].any()
+        assert np.all(np.isnan(growing["loss"][complete:]))
+        np.testing.assert_array_equal(growing["loss"][:complete], surface["loss"][:complete])
         np.testing.assert_array_equal(growing["minimizer"][:], surface["minimizer"][:])
-    monkeypatch.undo()
+        assert read_recipe(file.attrs["recipe"], "") == tiny
     assert compute(tiny, path, "cpu")
-    assert_same_datasets(path, sequence)
+    assert_same_datasets(path, whole)
 
 
 def test_a_journal_of_another_recipe_is_refused(tiny, sequence, tmp_path, monkeypatch, interrupt):
     path = tmp_path / "a.h5"
     interrupt(1)
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         compute(tiny, path, "cpu")
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"a\.h5\.journal holds the beginning of another recipe"):
         compute(changed(tiny, network__seed=5), path, "cpu")
     assert compute(tiny, path, "cpu")
-    assert_same_datasets(path, sequence)
+    with open_sequence(path) as file, open_sequence(sequence) as other:
+        found, expected = (f["surfaces/network/loss"][:] for f in (file, other))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_restart_goes_on_too(tiny, own, sequence, monkeypatch, interrupt):
+    other = changed(tiny, surface__seed=5)
+    interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        compute(other, own, "cpu", restart=True)
+    assert_same_datasets(own, sequence)
+    assert len(list(journal_of(own).glob("snapshots/*.pt"))) == 3
+    monkeypatch.undo()
+    monkeypatch.setattr(computing, "_save", lambda *_: 1 / 0)  # nothing is trained again
+    assert compute(other, own, "cpu", restart=True)
+    monkeypatch.undo()
+    assert not compute(other, own, "cpu")
 
 
 def test_a_journal_left_at_the_very_end_goes(tiny, own):
-    (journal_of(own) / "frames").mkdir(parents=True)
+    (journal_of(own) / "network" / "frames").mkdir(parents=True)
     assert not compute(tiny, own, "cpu")
     assert not journal_of(own).exists()
+
+
+def test_killed_while_the_journal_goes(tiny, tmp_path, monkeypatch):
+    """Some snapshots are gone: what is left must not be taken for a training to go on with."""
+    path = tmp_path / "a.h5"
+
+    def killed(folder):
+        next((folder / "snapshots").iterdir()).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(surfaces.shutil, "rmtree", lambda folder, **_: folder.exists() and 1 / 0)
+        patched.setattr(surfaces._Shot, "_finish", finishing(killed, patched))
+        with pytest.raises(KeyboardInterrupt):
+            compute(tiny, path, "cpu")
+    assert describe(path)["surfaces"]["network"]["complete"] == 3
+    assert not compute(tiny, path, "cpu")
+    assert describe(path)["surfaces"]["network"]["complete"] == 3
+    assert not journal_of(path).exists()
+
+
+def finishing(killed, patched):
+    """Keep frames without removing their tiles; after the last one, let removing be a kill."""
+    original, count = surfaces._Shot._finish, iter(range(10))
+
+    def finish(shot, t, *arguments):
+        patched.setattr(surfaces.shutil, "rmtree", lambda *_, **__: None)
+        original(shot, t, *arguments)
+        if next(count) == 2:
+            patched.setattr(surfaces.shutil, "rmtree", killed)
+
+    return finish
+
+
+def test_one_process_at_a_time(tiny, tmp_path, another):
+    path = tmp_path / "a.h5"
+    started = another.Event()
+    process = another.Process(target=train_slowly, args=(tiny, path, started))
+    process.start()
+    try:
+        assert started.wait(120)
+        with pytest.raises(UserError, match=r"a\.h5: another process is computing it"):
+            compute(tiny, path, "cpu")
+    finally:
+        process.kill()
+        process.join()
+    assert compute(tiny, path, "cpu")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_training_that_diverges_is_told(tiny, tmp_path):
@@ -292,11 +378,194 @@ def test_no_room_is_told_before_anything_is_done(tiny, tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     with monkeypatch.context() as patched:
         free = type("Usage", (), {"free": 100})
-        patched.setattr(computing.shutil, "disk_usage", lambda folder: free)
-        with pytest.raises(UserError, match=r"surface\.resolution = 7 takes 0\.0 GB of disk"):
+        patched.setattr(surfaces.shutil, "disk_usage", lambda folder: free)
+        with pytest.raises(UserError, match=r"a\.h5: 3 frames of 49 points take 0\.0 GB of disk"):
             compute(tiny, path, "cpu")
+        free.free = 2 * 49 * 4 * 3 * 2 - 1  # the metrics take as much
+        with pytest.raises(UserError, match="of disk"):
+            compute(changed(tiny, surface__accuracy=True), path, "cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(computing.os, "sysconf", lambda name: 10)
-        with pytest.raises(UserError, match=r"surface\.resolution = 7 takes 0\.0 GB of memory"):
+        patched.setattr(surfaces.os, "sysconf", lambda name: 10)
+        with pytest.raises(UserError, match=r"3 frames of 49 points take 0\.0 GB of memory"):
             compute(tiny, path, "cpu")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"training__batch": 1439}, "training.batch = 1439: digits has 1438 training images"),
+        ({"surface__batch": 1439}, "surface.batch = 1439: digits has 1438 training images"),
+        ({"surface__minibatch": 1439}, "surface.minibatch = 1439: digits has 1438 training"),
+        ({"surface__minibatch": 2, "surface__test": True}, "minibatch = 2: goes without surface.t"),
+        ({"surface__tolerance": 0.1, "surface__accuracy": True}, "tolerance = 0.1: a refined"),
+        ({"surface__tolerance": 0.1, "surface__test": True}, "tolerance = 0.1: a refined surface"),
+    ],
+)
+def test_what_cannot_be_is_told_before_the_training(tiny, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        compute(changed(tiny, **changes), tmp_path / "a.h5", "cpu")
+    assert not list(tmp_path.iterdir())
+
+
+def computed(recipe, path):
+    """The datasets and attributes of a recipe's only surface."""
+    compute(recipe, path, "cpu", compiling=False)
+    prefix = "surfaces/network/"
+    found = {name.removeprefix(prefix): values for name, values in datasets_of(path).items()}
+    with open_sequence(path) as file:
+        return found, dict(file["surfaces/network"].attrs)
+
+
+def case_of(recipe, digits, network, batches, loss=cross_entropy, test=()):
+    surface = recipe.surface
+    statistics = None if surface.batch_norm == "mode" else surface.batch_norm
+    case = Case(network.float(), loss, batches, Measure(surface.mode, statistics), list(test))
+    final = list(networks_of(recipe, digits))[-1].float()
+    plane = random_plane(weights_of(final), surface.seed)
+    case.plane = lambda: dataclasses.replace(plane, origin=weights_of(network))
+    return case
+
+
+CORNERS = [(-1.0, -1.0), (1.0, -1.0)]
+
+
+def first_row(found, name="loss"):
+    return found[name][:, 0, [0, -1]]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """More than one chunk of few images."""
+    monkeypatch.setattr(computing, "CHUNK", 32)
+
+
+@pytest.mark.parametrize(
+    ("mode", "batch_norm"),
+    [("train", "stored"), ("train", "recomputed"), ("eval", "batch"), ("eval", "recomputed")],
+)
+def test_batch_norm(tiny, tmp_path, one_plan, small_chunks, mode, batch_norm):
+    recipe = changed(
+        tiny,
+        surface__mode=mode,
+        surface__batch_norm=batch_norm,
+        surface__batch=0,
+        data__limit=60,
+        surface__resolution=2,
+    )
+    few = data.load(recipe.data)
+    found, attrs = computed(recipe, tmp_path / "a.h5")
+    assert (attrs["mode"], attrs["batch_norm"], attrs["batch"]) == (mode, batch_norm, 60)
+    batches = list(zip(few.images.split(32), few.labels.split(32), strict=True))
+    for t, network in enumerate(networks_of(recipe, few)):
+        truth = case_of(recipe, few, network, batches).truth(CORNERS)
+        np.testing.assert_allclose(first_row(found)[t], truth[:, 0], rtol=1e-5)
+
+
+def test_accuracy_and_test(tiny, tmp_path, one_plan, small_chunks):
+    recipe = changed(
+        tiny,
+        surface__accuracy=True,
+        surface__test=True,
+        surface__batch=0,
+        data__limit=60,
+        surface__resolution=2,
+    )
+    few = data.load(recipe.data)
+    found, _ = computed(recipe, tmp_path / "a.h5")
+    batches, test = (
+        list(zip(images.split(32), labels.split(32), strict=True))
+        for images, labels in ((few.images, few.labels), (few.test_images, few.test_labels))
+    )
+    names = ("loss", *(f"metrics/{name}" for name in ("accuracy", "test_loss", "test_accuracy")))
+    for t, network in enumerate(networks_of(recipe, few)):
+        truth = case_of(recipe, few, network, batches, with_accuracy, test).truth(CORNERS)
+        for name, expected in zip(names, truth.T, strict=True):
+            np.testing.assert_allclose(first_row(found, name)[t], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_minibatch_at_every_point(tiny, tmp_path, one_plan):
+    furred = changed(tiny, surface__minibatch=4, surface__batch_norm="stored")
+    found, attrs = computed(furred, tmp_path / "a.h5")
+    assert attrs["minibatch"] == "4 of 1438 drawn at every point"
+    again, _ = computed(furred, tmp_path / "b.h5")
+    np.testing.assert_allclose(found["loss"], again["loss"], rtol=1e-6)
+    other, _ = computed(changed(furred, surface__batch_seed=1), tmp_path / "c.h5")
+    assert np.abs(found["loss"] / other["loss"] - 1).mean() > 0.01
+    smooth, _ = computed(
+        changed(furred, surface__minibatch=0, surface__batch=100), tmp_path / "d.h5"
+    )
+    rough = [np.abs(np.diff(one["loss"][0], 2)).mean() for one in (found, smooth)]
+    assert rough[0] > 3 * rough[1]
+
+
+def test_noise(tiny, tmp_path, monkeypatch, one_plan):
+    """Dropout through a recipe: our own networks have none, so one is put in."""
+    plain = networks.convnet
+
+    def noisy(*arguments):
+        return torch.nn.Sequential(plain(*arguments), torch.nn.Dropout(0.07))
+
+    monkeypatch.setattr(networks, "convnet", noisy)
+    fixed, _ = computed(tiny, tmp_path / "a.h5")
+    own, attrs = computed(changed(tiny, surface__noise="point"), tmp_path / "b.h5")
+    assert attrs["noise"] == "point, seed 0"
+    rough = [np.abs(np.diff(one["loss"][0], 2)).mean() for one in (own, fixed)]
+    assert rough[0] > 3 * rough[1]
+
+
+def test_the_plane_of_the_trajectory(tiny, digits, tmp_path, one_plan):
+    recipe = changed(tiny, surface__directions="trajectory", surface__window="fixed")
+    found, attrs = computed(recipe, tmp_path / "a.h5")
+    assert attrs["directions"] == "PCA of 3 snapshots"
+    weights = [weights_of(network) for network in networks_of(recipe, digits)]
+    rows = torch.stack([torch.cat([p.flatten() for p in w.values()]) for w in weights]).numpy()
+    # Three snapshots lie in a plane, so that distances in it are those of the weights.
+    places = found["minimizer"][:, :2] * np.linalg.norm(rows[-1])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        distance = np.linalg.norm(rows[one] - rows[other])
+        np.testing.assert_allclose(np.linalg.norm(places[one] - places[other]), distance, rtol=1e-4)
+    assert not found["minimizer"][-1, :2].any()
+
+
+def test_the_plane_of_the_hessian(tiny, tmp_path, one_plan, small_chunks):
+    recipe = changed(
+        tiny,
+        surface__directions="hessian",
+        surface__mode="eval",
+        surface__batch=0,
+        data__limit=60,
+    )
+    few = data.load(recipe.data)
+    found, attrs = computed(recipe, tmp_path / "a.h5")
+    assert attrs["directions"].startswith("Hessian, largest eigenvalues")
+    network = list(networks_of(recipe, few))[-1].eval()
+    parameters = dict(network.named_parameters())
+
+    def loss(flat):
+        split = flat.split([p.numel() for p in parameters.values()])
+        given = {n: w.view_as(p) for w, (n, p) in zip(split, parameters.items(), strict=True)}
+        answers = torch.func.functional_call(network, given, few.images.double())
+        return F.cross_entropy(answers, few.labels)
+
+    flat = torch.cat([p.detach().flatten() for p in parameters.values()])
+    values, vectors = torch.linalg.eigh(torch.autograd.functional.hessian(loss, flat))
+    told = [float(value) for value in attrs["eigenvalues"].split(", ")]
+    np.testing.assert_allclose(told, values[[-1, -2]], rtol=1e-3)
+    along = (vectors[:, [-1]] * flat.norm() * torch.linspace(-1, 1, 7)).T
+    expected = [float(loss(flat + step)) for step in along]
+    middle = found["loss"][-1, 3]  # beta is 0: along the first of them, whichever way it points
+    np.testing.assert_allclose(
+        min(middle, middle[::-1], key=lambda row: abs(row[0] - expected[0])), expected, rtol=1e-3
+    )
+
+
+def test_a_plane_is_kept(tiny, tmp_path, monkeypatch, one_plan, interrupt):
+    """Not all are found to the last bit: what goes on must not find another."""
+    recipe = changed(tiny, surface__directions="trajectory")
+    interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        compute(recipe, tmp_path / "a.h5", "cpu")
+    monkeypatch.undo()
+    monkeypatch.setattr(computing, "trajectory_plane", lambda *_, **__: 1 / 0)
+    assert compute(recipe, tmp_path / "a.h5", "cpu")
