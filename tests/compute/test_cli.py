@@ -8,6 +8,7 @@ import pytest
 from faults import attribute, delete, link, replace
 
 import movinglands.compute as computing
+from movinglands import surfaces
 from movinglands.cli import main
 
 
@@ -51,9 +52,12 @@ def test_a_run_interrupted_says_how_to_go_on(tiny_file, tmp_path, capsys, monkey
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(computing, "_evaluate", interrupted)
-    assert main(["compute", str(tiny_file), "-o", str(tmp_path / "a.h5")]) == 130
+    monkeypatch.setattr(surfaces._Shot, "evaluate", interrupted)
+    command = ["compute", str(tiny_file), "-o", str(tmp_path / "a.h5")]
+    assert main(command) == 130
     assert "goes on from here" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(command) == 0
 
 
 def test_info(sequence, capsys):
@@ -116,11 +120,11 @@ def test_bad_recipe_files(refused, tmp_path):
 def test_more_than_the_machine_has(refused, tiny_file, tmp_path, monkeypatch):
     command = ["compute", tiny_file, "-o", tmp_path / "a.h5", "--set", "surface.resolution=20000"]
     usage = type("Usage", (), {"free": 9_000_000_000})
-    monkeypatch.setattr(computing.shutil, "disk_usage", lambda folder: usage)
-    assert "takes 9.6 GB of disk, 9.0 GB are free" in refused(*command)
+    monkeypatch.setattr(surfaces.shutil, "disk_usage", lambda folder: usage)
+    assert "points take 9.6 GB of disk, 9.0 GB are free" in refused(*command)
     usage.free = 10**12
-    monkeypatch.setattr(computing.os, "sysconf", lambda name: 100_000)
-    assert "takes 16.0 GB of memory, there are 10.0 GB" in refused(*command)
+    monkeypatch.setattr(surfaces.os, "sysconf", lambda name: 100_000)
+    assert "points take 16.0 GB of memory, there are 10.0 GB" in refused(*command)
 
 
 def test_a_device_there_is_not(refused, tiny_file, tmp_path):
@@ -138,9 +142,10 @@ def test_a_disk_that_fails(refused, tiny_file, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device", "somewhere/a.h5")
 
-    monkeypatch.setattr(computing, "write_sequence", full)
+    monkeypatch.setattr(surfaces, "write_sequence", full)
     command = ["compute", tiny_file, "-o", tmp_path / "a.h5"]
-    monkeypatch.setattr(computing, "_progress", lambda *_: computing.tqdm(disable=True))
+    for module in (surfaces, computing):
+        monkeypatch.setattr(module, "progress", lambda *_: surfaces.tqdm(disable=True))
     assert refused(*command) == "lands: somewhere/a.h5: No space left on device."
 
 

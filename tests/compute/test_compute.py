@@ -271,7 +271,8 @@ def test_a_growing_file_can_be_read(tiny, sequence, tmp_path, monkeypatch, one_p
         monkeypatch.setattr(surfaces._Shot, "_finish", finish)
     summary = describe(path)["surfaces"]["network"]
     assert summary["frames"] == 3
-    assert (complete := summary["complete"]) in (1, 2)
+    complete = summary["complete"]
+    assert complete in (1, 2)
     with open_sequence(path) as file, open_sequence(whole) as other:
         growing, surface = file["surfaces/network"], other["surfaces/network"]
         assert growing["evaluated"][:complete].all()
@@ -450,12 +451,12 @@ def test_batch_norm(tiny, tmp_path, one_plan, small_chunks, mode, batch_norm):
         surface__mode=mode,
         surface__batch_norm=batch_norm,
         surface__batch=0,
-        data__limit=60,
+        data__limit=80,
         surface__resolution=2,
     )
     few = data.load(recipe.data)
     found, attrs = computed(recipe, tmp_path / "a.h5")
-    assert (attrs["mode"], attrs["batch_norm"], attrs["batch"]) == (mode, batch_norm, 60)
+    assert (attrs["mode"], attrs["batch_norm"], attrs["batch"]) == (mode, batch_norm, 80)
     batches = list(zip(few.images.split(32), few.labels.split(32), strict=True))
     for t, network in enumerate(networks_of(recipe, few)):
         truth = case_of(recipe, few, network, batches).truth(CORNERS)
@@ -468,7 +469,7 @@ def test_accuracy_and_test(tiny, tmp_path, one_plan, small_chunks):
         surface__accuracy=True,
         surface__test=True,
         surface__batch=0,
-        data__limit=60,
+        data__limit=80,
         surface__resolution=2,
     )
     few = data.load(recipe.data)
@@ -534,7 +535,7 @@ def test_the_plane_of_the_hessian(tiny, tmp_path, one_plan, small_chunks):
         surface__directions="hessian",
         surface__mode="eval",
         surface__batch=0,
-        data__limit=60,
+        data__limit=80,
     )
     few = data.load(recipe.data)
     found, attrs = computed(recipe, tmp_path / "a.h5")

@@ -257,7 +257,7 @@ def test_tuning_drops_what_cannot_be_or_answers_otherwise(evaluator, truths):
     evaluate = evaluator(CASES["critic, autograd"])
     plan = evaluate.tune(1000, compiling=False)
     assert (plan.way, plan.launch) == ("loop", 1)
-    assert "no vmap of 4: RuntimeError" in plan.note
+    assert "RuntimeError" in plan.note
     np.testing.assert_allclose(evaluate(POINTS, INDEX), truths["critic, autograd"], rtol=1e-5)
 
     def treacherous(module, batch):
@@ -268,20 +268,20 @@ def test_tuning_drops_what_cannot_be_or_answers_otherwise(evaluator, truths):
     case.loss = treacherous
     plan = evaluator(case).tune(1000, compiling=False)
     assert (plan.way, plan.launch) == ("loop", 1)
-    assert "no vmap of 4: it gives other values" in plan.note
+    assert "other values" in plan.note
 
 
 def test_compiling_is_tried_where_it_pays(evaluator, monkeypatch):
     tried = []
     monkeypatch.setattr(Evaluator, "_package", lambda *_: tried.append(1) or 1 / 0)
     case = CASES["convnet train"]
-    assert "too little to do" in evaluator(case).tune(10).note
+    evaluator(case).tune(10)
     evaluator(case).tune(10**9, compiling=False)
     assert not tried
     plan = evaluator(case).tune(10**9)
     assert tried
     assert plan.way == "vmap"
-    assert "not compiled for" in plan.note
+    assert "ZeroDivisionError" in plan.note
     tried.clear()
     evaluator(case).tune(10, compiling=True)
     assert tried
