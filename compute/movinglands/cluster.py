@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -161,7 +162,7 @@ class Cluster:
                 return plan
             finally:
                 ray.kill(actor)  # what trying has left in its memory goes with it
-        raise UserError(f"--ray: {ATTEMPTS} workers died while tuning: {_first_line(reason)}")
+        raise UserError(f"--ray: {ATTEMPTS} workers died while tuning: {_reason(reason)}")
 
     def use(self, plan: Plan) -> None:
         """Hire workers that evaluate by this plan, each in one thread."""
@@ -212,7 +213,7 @@ class Cluster:
             at_fault = [name for name, part in given.items() if not _can_be_packed(part)]
             name = at_fault[0] if at_fault else "the surface"
             raise UserError(
-                f"--ray: {name} cannot be sent to other processes: {_first_line(error)}"
+                f"--ray: {name} cannot be sent to other processes: {_reason(error)}"
             ) from None
 
     def _actor(self) -> Any:
@@ -288,7 +289,7 @@ class Cluster:
             self._outlived[call.file] += 1
             if self._outlived[call.file] == ATTEMPTS:
                 raise UserError(
-                    f"--ray: the same points have ended {ATTEMPTS} workers: {_first_line(error)}"
+                    f"--ray: the same points have ended {ATTEMPTS} workers: {_reason(error)}"
                 )
         if worker.gone:
             return
@@ -298,7 +299,7 @@ class Cluster:
         ray.kill(worker.actor)  # it may only be out of reach
         self._stillborn += not worker.ready
         if self._stillborn == ATTEMPTS:
-            raise UserError(f"--ray: no worker starts: {_first_line(error)}")
+            raise UserError(f"--ray: no worker starts: {_reason(error)}")
         self._hire()
 
     def _deserted(self) -> UserError:
@@ -396,7 +397,7 @@ def _connected(address: str, cores: int | None) -> Iterator[None]:
             try:
                 ray.init(**settings)
             except Exception as error:  # of any kind, down to the plainest
-                reason = _first_line(error)
+                reason = _reason(error)
                 if address == "auto" and isinstance(error, ConnectionError):
                     reason = "no Ray runs on this machine."
                 raise UserError(f"{f'--ray {address}'.strip()}: {reason}") from None
@@ -449,9 +450,10 @@ def _restored() -> Iterator[None]:
 
 def _look_again() -> None:
     """Have Ray read RAY_AUTH_MODE and RAY_AUTH_TOKEN anew, where it knows them: it does so once."""
+    inside: Any = ray._raylet
     with suppress(AttributeError):
-        ray._raylet.Config.initialize("")
-        ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+        inside.Config.initialize("")
+        inside.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
@@ -494,8 +496,11 @@ def _can_be_packed(content: Any) -> bool:
     return True
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _reason(error: Exception) -> str:
+    """Return the line of a message that matters: what was raised last, else the first."""
+    lines = str(error).strip().splitlines()
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return [*raised[-1:], *lines, type(error).__name__][0]
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, grad
-from torch.nn import functional as F
 
+from movinglands.compute import classification
 from movinglands.directions import flatten, random_plane, unflatten, weights_of
 from movinglands.errors import UserError
-from movinglands.evaluate import loss_of_weights
+from movinglands.objective import Objective
 from movinglands.planes import (
     given_plane,
     half_width,
@@ -219,7 +219,7 @@ def curvature(network, batch):
 
     By central differences: ``torch.func.hessian`` is wrong for BatchNorm.
     """
-    of_weights = loss_of_weights(network, F.cross_entropy, *batch)
+    of_weights = Objective(network, classification, [batch]).loss
     weights = weights_of(network)
     gradient = grad(lambda x: of_weights(unflatten(x, weights)))
     at, steps = flatten(weights), 1e-5 * torch.eye(len(flatten(weights)), dtype=torch.float64)
@@ -241,7 +241,7 @@ def test_it_is_the_hessian(network, curvature):
 def test_the_hessian_in_float32(network, batch, curvature):
     _, values, axes = curvature
     single = copy.deepcopy(network).float()
-    of_weights = loss_of_weights(single, F.cross_entropy, batch[0].float(), batch[1])
+    of_weights = Objective(single, classification, [(batch[0].float(), batch[1])]).loss
     plane = hessian_plane(of_weights, weights_of(single))
     assert plane.u["0.weight"].dtype == torch.float32
     for found, axis in zip(vectors(plane), axes, strict=False):
@@ -276,7 +276,7 @@ def test_a_seed_is_the_same_hessian_plane(network, curvature):
 
 
 def test_under_no_grad_and_without_a_trace(network, batch):
-    of_weights = loss_of_weights(network, F.cross_entropy, *batch)
+    of_weights = Objective(network, classification, [batch]).loss
     before = weights_of(network)
     with torch.no_grad():
         hessian_plane(of_weights, before)
