@@ -173,20 +173,19 @@ def test_tiles_are_asked_for_as_workers_become_free(nodes, tmp_path):
         assert_same(list(workers.evaluate(tiles_of(shot))), shot)
 
 
-def test_workers_that_are_killed(nodes, tmp_path):
-    shot, answers = shot_of(tmp_path, at_work(tmp_path)), []
+def test_a_worker_that_is_killed(nodes, tmp_path):
+    shot, answers, killed = shot_of(tmp_path, at_work(tmp_path)), [], set()
     with Cluster(nodes.address, shot, PLAN) as workers:
         for answer in workers.evaluate(tiles_of(shot)):
             answers.append(answer)
             if len(answers) == 5:
-                killed = {int(file.stem) for file in tmp_path.glob("*.pid")}
-                for pid in killed:
-                    os.kill(pid, signal.SIGKILL)
-    assert killed
+                killed = {next(int(file.stem) for file in tmp_path.glob("*.pid"))}
+                os.kill(*killed, signal.SIGKILL)
     assert {int(file.stem) for file in tmp_path.glob("*.pid")} > killed
     assert_same(answers, shot)
 
 
+@pytest.mark.slow
 def test_nodes_that_go_and_come(nodes, tmp_path):
     shot, answers = shot_of(tmp_path, at_work(tmp_path)), []
     first, second = nodes.worker_nodes
@@ -284,6 +283,22 @@ def test_an_address_of_nothing(address, sentence, tmp_path):
     assert time.monotonic() - start < 5
 
 
+def test_an_address_of_something_else(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(100)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(UserError, match="what answers is no Ray"):
+            Cluster(f"127.0.0.1:{server.getsockname()[1]}", shot_of(tmp_path)).__enter__()
+        thread.join()
+
+
 def test_a_device_the_cluster_has_not(nodes, tmp_path):
     with pytest.raises(UserError, match=r"--device cuda: .* 0 GPUs"):
         Cluster(nodes.address, shot_of(tmp_path), device="cuda").__enter__()
@@ -297,6 +312,7 @@ def test_without_ray(monkeypatch):
         import movinglands.cluster  # noqa: F401
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_gone_leaves_what_is_done(nodes, tmp_path, monkeypatch):
     def remove():
         monkeypatch.setattr(cluster, "PATIENCE", 2.0)
