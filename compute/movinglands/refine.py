@@ -34,14 +34,17 @@ STRIDE = 12
 DECAY = 0.62
 """A surplus over that of the rung below, on landscapes of ReLU networks; 0.35 on smooth ones."""
 
-SIGMAS = 5.2
+SIGMAS = 5.0
 """Largest surplus that is reckoned with, in root mean squares of those around."""
 
-WINDOW = 4
-"""Half the width, in nodes, of the window over which surpluses are averaged, twice."""
+NEARBY, REGION = 1, 4
+"""Half the widths, in nodes, of the windows over which surpluses are averaged, twice."""
 
 HELD_OUT = 64
 """One in so many points is measured to check the interpolation of its place."""
+
+SURPRISE = 1.35
+"""Errors over the expected, in root mean square, from which on a check fails: fur has 1.6."""
 
 ATTEMPTS = 3
 """How often a check that fails makes the tolerance stricter."""
@@ -125,23 +128,29 @@ def refine(
         wanted[:] = True
     if hint is not None:
         wanted |= _hinted(ladder, hint == 1)
-    error, strictness = 0.0, 1.0
+    error, strictness, passed = 0.0, 1.0, False
     for attempt in range(ATTEMPTS + 1):
         while wanted.any():
             span = take(wanted)
             guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
-        if attempt == ATTEMPTS or (attempt and error <= tolerance):
+        if attempt == ATTEMPTS or passed:
             break
-        held = _held_out(checks, known, seed)
-        if not len(held[0]):
-            error = 0.0
+        chosen = _held_out(checks, known, seed)
+        if not len(chosen):
             break
+        held = checks.rows[chosen], checks.cols[chosen]
         wanted[held] = True
         span = take(wanted)
-        error = float(np.nan_to_num(np.abs(guess[held] - height[held]), nan=span).max() / span)
-        if error > tolerance:
-            strictness *= 1.5
+        missed = np.nan_to_num(np.abs(guess[held] - height[held]), nan=span)
+        error = float(missed.max() / span)
+        expected = np.maximum(checks.expected[chosen], 1e-3 * tolerance * span)
+        surprise = float(np.sqrt(np.mean((missed / expected) ** 2)))
+        passed = error <= tolerance and surprise <= max(SURPRISE, strictness)
+        if not passed:
+            strictness = max(strictness * (1.5 if error > tolerance else 1.0), surprise)
         guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+    if known.all():
+        error = 0.0
     evaluated = np.where(known, 1, 2).astype(np.uint8)
     return Refined(np.where(known, loss, _loss(guess, scale)), evaluated, error)
 
@@ -197,41 +206,43 @@ def _first(ladder: list[_Rung], known: Mask) -> Mask:
 def _look(
     ladder: list[_Rung], height: Heights, known: Mask, tolerance: float
 ) -> tuple[Heights, Mask, _Checks]:
-    """Interpolate what is not known; tell what must be measured, and what can serve as a check."""
+    """Tell what must be measured next; where nothing, interpolate and tell what can be checked."""
     guess = height[np.ix_(*ladder[0])]
     surplus = np.zeros(guess.shape)  # root mean square around a node, as far as it is known
-    wanted, checks = np.zeros_like(known), []
+    wanted = np.zeros_like(known)
+    checks = [_Checks(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    deeper = True  # whether any node of the half-rung below was measured
     for below, rung in pairwise(ladder):
         here = np.ix_(*rung)
         guess = _finer(_finer(guess, below.rows, rung.rows).T, below.cols, rung.cols).T
         surplus = _of_parents(surplus, below.rows, rung.rows)
         surplus = _of_parents(surplus.T, below.cols, rung.cols).T
         measured, truth = known[here], height[here]
-        asked = np.zeros_like(measured)
-        new_row, new_col = (
-            ~np.isin(b, a) for a, b in zip((below.rows, below.cols), rung, strict=True)
-        )
-        new_row = new_row[:, None]
+        new_row = ~np.isin(rung.rows, below.rows)[:, None]
+        new_col = ~np.isin(rung.cols, below.cols)
         there = measured & ~new_row & ~new_col
-        for new, middle in ((new_row & new_col, True), (new_row ^ new_col, False)):
-            ask = new & ~measured & ((SIGMAS * DECAY * surplus > tolerance) | np.isnan(guess))
-            asked |= ask
+        edges = new_row ^ new_col
+        for new, middle in ((new_row & new_col, True), (edges, False)):
+            expected = DECAY * surplus
+            unknown = new & ~measured
+            ask = unknown & ((SIGMAS * expected > tolerance) | np.isnan(guess))
+            if ask.any():  # the rungs above wait for these
+                wanted[here] = ask
+                return guess, wanted, checks[0]
+            if deeper:
+                i, j = np.nonzero(unknown & _surrounded(there, middle))
+                checks.append(_Checks(rung.rows[i], rung.cols[j], expected[i, j]))
             seen = measured & new
-            i, j = np.nonzero(new & ~measured & ~ask & _surrounded(there, middle))
-            checks.append((rung.rows[i], rung.cols[j], surplus[i, j] * DECAY))
-            over = np.where(seen, truth - guess, 0)
-            surplus = _averaged(over, seen & ~np.isnan(over), DECAY * surplus)
-            if ask.any():  # rungs above wait for these
-                surplus = np.zeros_like(surplus)
-            if middle:
-                guess = guess + np.where(new_row ^ new_col, _spread(over), 0)
-            guess = np.where(seen, truth, guess)
-            guess = np.where(ask, np.nan_to_num(guess), guess)
-            there |= seen
-        wanted[here] |= asked
-    empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    parts = zip(*checks, strict=True) if checks else ((e,) for e in empty)
-    return guess, wanted, _Checks(*(np.concatenate(part) for part in parts))
+            deeper = bool(seen.any())
+            surplus = expected
+            if deeper:
+                over = np.where(seen, truth - guess, 0)
+                surplus = _averaged(over, seen & ~np.isnan(over), expected)
+                if middle:
+                    guess = guess + np.where(edges, _spread(over), 0)
+                guess = np.where(seen, truth, guess)
+                there |= seen
+    return guess, wanted, _Checks(*(np.concatenate(part) for part in zip(*checks, strict=True)))
 
 
 def _finer(values: Heights, nodes: NDArray, finer: NDArray) -> Heights:
@@ -269,19 +280,24 @@ def _surrounded(there: Mask, diagonally: bool) -> Mask:
 
 
 def _averaged(over: Heights, seen: Mask, prior: Heights) -> Heights:
-    """Return the root mean square of surpluses around each node; the prior where none is seen."""
-    little = 0.02
-    squares = _window_mean(_window_mean(np.nan_to_num(over) ** 2))
-    weight = _window_mean(_window_mean(seen.astype(np.float64)))
-    return np.sqrt(((squares + little * prior**2) / (weight + little)).clip(0))
+    """Return the root mean square of surpluses around each node; the prior where none is seen.
+
+    That of the region: among creases a single surplus tells little of the next. Where surpluses
+    nearby are larger, as around a tip that stands alone, half of the weight is theirs.
+    """
+    squares, count = np.nan_to_num(over) ** 2, seen.astype(np.float64)
+    near, region = (
+        (_window_mean(squares, radius) + little * prior**2) / (_window_mean(count, radius) + little)
+        for radius, little in ((NEARBY, 0.1), (REGION, 0.02))
+    )
+    return np.sqrt(np.maximum(region, (near + region) / 2).clip(0))
 
 
-def _window_mean(values: Heights) -> Heights:
-    for axis in (0, 1):
+def _window_mean(values: Heights, radius: int) -> Heights:
+    width = 2 * radius + 1
+    for axis in (0, 1, 0, 1):
         values = np.moveaxis(values, axis, 0)
-        around = [(WINDOW + 1, WINDOW), (0, 0)]
-        total = np.pad(values, around).cumsum(0)
-        width = 2 * WINDOW + 1
+        total = np.pad(values, [(radius + 1, radius), (0, 0)]).cumsum(0)
         values = np.moveaxis((total[width:] - total[:-width]) / width, 0, axis)
     return values
 
@@ -306,13 +322,12 @@ def _spread(over: Heights) -> Heights:
     return added
 
 
-def _held_out(checks: _Checks, known: Mask, seed: int) -> tuple[NDArray, NDArray]:
+def _held_out(checks: _Checks, known: Mask, seed: int) -> NDArray[np.int64]:
     """Choose interpolated nodes to measure, the likelier the larger their expected error."""
     count = min(len(checks.rows), max(32, int(known.sum()) // HELD_OUT))
     draws = np.random.default_rng(seed).random(len(checks.rows))
     keys = np.log(draws) / (checks.expected**2 + 1e-30)  # Efraimidis and Spirakis 2006
-    chosen = np.argsort(keys, kind="stable")[len(keys) - count :]
-    return checks.rows[chosen], checks.cols[chosen]
+    return np.argsort(keys, kind="stable")[len(keys) - count :]
 
 
 def _hinted(ladder: list[_Rung], evaluated: Mask) -> Mask:

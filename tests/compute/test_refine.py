@@ -25,6 +25,20 @@ def crease(y, x):
     return 1 + np.abs(x + 0.3 * y) + 0.2 * np.maximum(0, y - x)
 
 
+def network(y, x):
+    """A network of ReLUs, normalised over its batch of 8, to the cross entropy."""
+    draw = np.random.default_rng(0).normal
+    b, a = y.reshape(-1, 1, 1), x.reshape(-1, 1, 1)
+    out = np.broadcast_to(draw(size=(8, 12)), (x.size, 8, 12))
+    for layer in range(7):
+        if layer:
+            out = np.maximum((out - out.mean(1, keepdims=True)) / out.std(1, keepdims=True), 0)
+        w, u, v = draw(size=(3, 12, 12)) / np.sqrt(12)
+        out = out @ (w + 0.1 * (a * u + b * v))
+    right = out[:, np.arange(8), np.arange(8)]
+    return (np.log(np.exp(out).sum(2)) - right).mean(1).reshape(x.shape)
+
+
 SURFACES = {"valley": valley, "funnel": funnel, "crease": crease}
 
 
@@ -61,7 +75,33 @@ def test_the_error_stays_near_the_tolerance(plane, name, scale, tolerance):
     assert error <= 2 * tolerance  # a crease between nodes is the worst
     assert result.error <= 1.5 * tolerance
     assert surface.size / sum(calls) > 2.5
-    assert len(calls) <= 12
+    assert len(calls) <= 18  # nine, and as many again after a check that fails
+
+
+def test_a_network(plane):
+    surface = network(*plane)
+    result, error, calls = refined(surface, tolerance=0.01)
+    assert error <= 0.0125
+    assert 0.001 < result.error <= 0.01
+    assert surface.size / sum(calls) > 4
+
+
+def test_a_tip_between_nodes_on_smooth_ground(plane):
+    y, x = plane
+    _, error, calls = refined(np.hypot(x - 0.2, y - 0.1) + 0.2, tolerance=0.01)
+    assert error < 0.01
+    assert x.size / sum(calls) > 10
+
+
+def test_the_check_notices_fur_the_surpluses_let_pass(plane):
+    y, x = plane
+    fur = np.random.default_rng(0).normal(size=x.shape)
+    fine, coarse = (
+        refined(1 + x + 2 * y * y + depth * fur, scale="linear", tolerance=0.01)[2]
+        for depth in (0.001, 0.008)
+    )
+    assert sum(fine) < ROWS * COLS / 20  # far below the tolerance
+    assert sum(coarse) > 0.95 * ROWS * COLS
 
 
 def test_a_stricter_tolerance_measures_more(plane):
