@@ -5,25 +5,30 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from . import __version__, blender
 from .errors import UserError
+from .progress import listened_to, tell
 from .recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``lands`` and return its exit code: 0 done, 2 bad input, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    with listened_to() if options.events else nullcontext():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         options.run(options)
     except UserError as error:
-        print(f"lands: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except (OSError, MemoryError) as error:  # a folder one may not write to, a full disk
-        print(f"lands: {_sentence(error)}", file=sys.stderr)
-        return 2
+        return _refuse(_sentence(error))
     except blender.BlenderFailed as error:
         if str(error):
             print(f"lands: {error}", file=sys.stderr)
@@ -31,12 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
     except RuntimeError as error:  # torch and HDF5 say so when memory or the disk is full
         if not any(word in str(error) for word in ("memory", "write failed", "No space")):
             raise
-        print(f"lands: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 2
+        return _refuse(str(error).splitlines()[0])
     except KeyboardInterrupt:
         print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    """Say what was wrong, and return the exit code."""
+    tell("error", message=sentence)
+    print(f"lands: {sentence}", file=sys.stderr)
+    return 2
 
 
 def _sentence(error: OSError | MemoryError) -> str:
@@ -50,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    parser.set_defaults(events=False)
+
     scenes = commands.add_parser("scenes", help="list the pieces")
+    scenes.add_argument("--json", action="store_true", help="with what would compute them")
     scenes.set_defaults(run=_scenes)
 
     computing = commands.add_parser("compute", help="train and evaluate: a sequence file")
@@ -76,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
             help="evaluate on a Ray cluster; without an address, on one that is started here",
         )
     computing.add_argument("-o", "--output", type=Path, metavar="FILE.h5")
+    computing.add_argument(
+        "--json", action="store_true", dest="events", help="tell a program how far it is, on stdout"
+    )
     filming.add_argument("-o", "--output", type=Path, metavar="FOLDER")
 
     info = commands.add_parser("info", help="what is in a sequence file")
@@ -113,9 +130,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scenes(options: argparse.Namespace) -> None:
-    for file in sorted(scene_folder().glob("*.toml")):
-        recipe = load_recipe(file)
-        print(f"{file.stem:<12} {recipe.sentence}")
+    recipes = {file.stem: load_recipe(file) for file in sorted(scene_folder().glob("*.toml"))}
+    if options.json:
+        from .compute import choose_device, device_name
+
+        pieces = [
+            {"name": name, "title": recipe.title, "sentence": recipe.sentence}
+            for name, recipe in recipes.items()
+        ]
+        device = device_name(choose_device("auto"))
+        print(json.dumps({"version": __version__, "device": device, "scenes": pieces}))
+        return
+    for name, recipe in recipes.items():
+        print(f"{name:<12} {recipe.sentence}")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
@@ -141,6 +168,7 @@ def _compute(options: argparse.Namespace) -> None:
         print(f"{path}: done.")
     else:
         print(f"{path}: all there already.")
+    tell("done", file=str(path.absolute()))
 
 
 def _film(options: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from .errors import UserError
 from .files import write_whole
 from .objective import Measure, Objective
 from .planes import hessian_plane, trajectory_plane
+from .progress import progress
 from .recipe import Recipe, load_recipe, read_recipe
 from .sequence import complete_frames, open_sequence, update_recipe
 from .snapshots import Snapshots
@@ -31,7 +32,6 @@ from .surfaces import (
     choose_device,
     compute_sequence,
     journal_of,
-    progress,
 )
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
@@ -93,7 +93,7 @@ def compute(
         if restart and not going_on:  # only now that nothing else is in the way
             shutil.rmtree(journal, ignore_errors=True)
         _open_journal(journal, recipe)
-        print(f"Computing {recipe.title} on {_name_of(where)}.")
+        print(f"Computing {recipe.title} on {device_name(where)}.")
 
         network = recipe.network
         module = networks.convnet(
@@ -106,10 +106,14 @@ def compute(
         )
 
 
-def _name_of(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """Return what a device is called, for a person."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else device.type
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"{threads} CPU thread{'s' if threads > 1 else ''}"
+    return device.type
 
 
 def _is_complete(path: Path, recipe: Recipe) -> bool:

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from . import recipe
 from .errors import UserError
+from .progress import progress
 
 HELD_OUT = 0.2
 """How much is held out for testing, where a data set has no test images of its own."""
@@ -116,13 +116,14 @@ def _shuffled(split: _Split, generator: torch.Generator) -> list[tuple[_Split, i
 def _read(chosen: Sequence[tuple[_Split, int]], data: recipe.Data) -> Tensor:
     """Read images ``(n, 1, size, size)``, or from the first coloured one ``(n, 3, size, size)``."""
     images = _room(len(chosen), 1, data)
-    progress = tqdm(chosen, f"{'images':>9}", unit=" image", mininterval=0.5, delay=1)
-    for done, (split, i) in enumerate(progress):
-        image = _fitted(split.image(i), data.size)
-        if len(image) > images.shape[1]:
-            grey, images = images, _room(len(chosen), len(image), data)
-            images[:done] = grey[:done]
-        images[done] = image
+    with progress("images", len(chosen), 0, "image", delay=1) as bar:
+        for done, (split, i) in enumerate(chosen):
+            image = _fitted(split.image(i), data.size)
+            if len(image) > images.shape[1]:
+                grey, images = images, _room(len(chosen), len(image), data)
+                images[:done] = grey[:done]
+            images[done] = image
+            bar.update()
     return images
 
 

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 from torch.func import vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
@@ -31,6 +32,7 @@ from torch.utils import _pytree as pytree
 from .directions import Plane, Weights
 from .files import replacing
 from .objective import Batch, Objective, Part
+from .progress import announce
 
 COMPILING_PAYS = 60.0
 """Seconds of work from which compiling is tried: it takes 5 to 20."""
@@ -179,6 +181,7 @@ class Evaluator:
             tried.append(replace(plan, rate=rate))
         best = max(tried, key=lambda plan: plan.rate)
         if compiling or (compiling is None and points / best.rate > COMPILING_PAYS):
+            announce("compiling")
             for plan in self._compiled(best, seconds):
                 rate, fault = self._measure(plan, truth)
                 if fault:
@@ -247,7 +250,7 @@ class Evaluator:
         try:
             self.use(plan)
             values = self(*self._sample(len(truth)))
-            tolerance = 5e-2 if self.objective.measure.precision == "bf16" else 1e-3
+            tolerance = {"bf16": 5e-2, "tf32": 1e-2}.get(self.objective.measure.precision, 1e-4)
             if not np.allclose(values, truth, rtol=tolerance, atol=1e-5, equal_nan=True):
                 return 0.0, "it gives other values"
             sample = self._sample(plan.launch * plan.workers)
@@ -314,24 +317,26 @@ class Evaluator:
         def flattened(*tensors: Tensor) -> tuple[Tensor]:
             return (launch(*pytree.tree_unflatten(tensors, arranged)),)
 
-        if path.exists():
-            compiled = torch._inductor.CompiledArtifact.load(path=str(path), format="binary")
-        else:
-            single = {torch.ops.aten.convolution.default: _two_channels}
-            decomposed = single if self.plan.channels_last else {}
-            with torch.no_grad():
-                graph = make_fx(
-                    flattened, decomposed, tracing_mode="fake", _allow_non_fake_inputs=True
-                )(*flat)
+        single = {torch.ops.aten.convolution.default: _unfolded}
+        decomposed = single if self.plan.channels_last else {}
+        with torch.no_grad():
+            graph = make_fx(
+                flattened, decomposed, tracing_mode="fake", _allow_non_fake_inputs=True
+            )(*flat)
+            count, batches = len(flat) - 3, len(shapes)
+            hoisted = _hoist(graph, set(range(count - batches, count)), flat)
+            if path.exists():
+                compiled = torch._inductor.CompiledArtifact.load(path=str(path), format="binary")
+            else:
                 settings = {"cpp_wrapper": self.objective.device.type == "cpu", "cpp.threads": 1}
                 compiled = torch._inductor.standalone_compile(
-                    graph, flat, options={"config_patches": settings}
+                    graph, [*flat, *hoisted], options={"config_patches": settings}
                 )
-            self.packages.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial:
-                compiled.save(path=str(partial), format="binary")
+                self.packages.mkdir(parents=True, exist_ok=True)
+                with replacing(path) as partial:
+                    compiled.save(path=str(partial), format="binary")
         given = tuple(flat[:-3])
-        return lambda *everything: compiled(*given, *everything[-3:])[0]
+        return lambda *everything: compiled(*given, *everything[-3:], *hoisted)[0]
 
     def _points(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return a launch's points, all at the centre."""
@@ -403,17 +408,69 @@ def _captured(run: Run, points: tuple[Tensor, Tensor, Tensor]) -> Run:
     return replayed
 
 
-def _two_channels(x: Tensor, w: Tensor, *rest: Any) -> Tensor:
-    """Give a convolution of one channel a second one, of zeros.
+def _unfolded(x: Tensor, w: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+    """Turn a convolution of one channel into one of its patches: a product of matrices.
 
     One channel looks the same in either layout, and oneDNN then takes the slow one, by ten times.
     """
-    if w.shape[1] != 1 or x.shape[1] != 1 or w.ndim != 4:
+    stride, padding, dilation, transposed = rest[:4]
+    single = x.ndim == 4 and x.shape[1] == w.shape[1] == 1
+    if not single or transposed or w[0].numel() == 1:
         return NotImplemented
-    x, w = (
-        F.pad(t, (0, 0, 0, 0, 0, 1)).contiguous(memory_format=torch.channels_last) for t in (x, w)
+    (n, _, *size), (filters, _, *kernel) = x.shape, w.shape
+    out = [
+        (side + 2 * p - d * (k - 1) - 1) // s + 1
+        for side, p, d, k, s in zip(size, padding, dilation, kernel, stride, strict=True)
+    ]
+    patches = F.unfold(x, kernel, dilation, padding, stride).view(n, -1, *out)
+    patches, flat = (
+        t.contiguous(memory_format=torch.channels_last)
+        for t in (patches, w.reshape(filters, -1, 1, 1))
     )
-    return torch.ops.aten.convolution(x, w, *rest)
+    return F.conv2d(patches, flat, bias)
+
+
+def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list[Tensor]:
+    """Take out of a traced graph what is the same in every launch, computed once, now.
+
+    Parameters
+    ----------
+    graph : GraphModule
+        Changed: what was taken out comes in as further inputs, after those that it has.
+    fixed : set of int
+        Which inputs are the same in every launch.
+    inputs : list of Tensor
+        All of them.
+
+    Returns
+    -------
+    list of Tensor
+        The further inputs.
+    """
+    nodes = list(graph.graph.nodes)
+    calls = [node for node in nodes if node.op == "call_function"]
+    if any(isinstance(n.target, OpOverload) and n.target._schema.is_mutable for n in calls):
+        return []
+    placed = [node for node in nodes if node.op == "placeholder"]
+    known: dict[fx.Node, Any] = {placed[n]: inputs[n] for n in fixed}
+    for node in calls:
+        drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        if not drawn and node.all_input_nodes and all(n in known for n in node.all_input_nodes):
+            args, kwargs = fx.map_arg((node.args, node.kwargs), known.get)
+            known[node] = node.target(*args, **kwargs)
+    border = [
+        node
+        for node in known
+        if node.op == "call_function" and any(user not in known for user in node.users)
+    ]
+    for number, node in enumerate(border):
+        with graph.graph.inserting_after(placed[-1]):
+            placed.append(graph.graph.placeholder(f"hoisted_{number}"))
+        placed[-1].meta = node.meta
+        node.replace_all_uses_with(placed[-1])
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return [known[node] for node in border]
 
 
 def _machine(device: torch.device) -> str:
@@ -431,16 +488,34 @@ def _one_thread() -> None:
 
 @contextmanager
 def _exactly(precision: str) -> Iterator[None]:
-    """Let a GPU multiply in TF32, or not (torch's convolutions would), and restore the setting."""
-    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [backend.allow_tf32 for backend in backends]
+    """Let matrix products and convolutions be TF32, or not, and restore the settings."""
+    cudnn, tf32 = torch.backends.cudnn, precision == "tf32"
     try:
-        for backend in backends:
-            backend.allow_tf32 = precision == "tf32"
+        before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+    except RuntimeError:  # they were set by their newer names, which torch refuses to mix
+        with _exactly_by_newer_names(tf32):
+            yield
+        return
+    try:
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        cudnn.allow_tf32 = tf32
         yield
     finally:
-        for backend, setting in zip(backends, before, strict=True):
-            backend.allow_tf32 = setting
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32 = before[1]
+
+
+@contextmanager
+def _exactly_by_newer_names(tf32: bool) -> Iterator[None]:
+    settings = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "tf32" if tf32 else "ieee"
+        yield
+    finally:
+        for setting, value in zip(settings, before, strict=True):
+            setting.fp32_precision = value
 
 
 def grid(alpha: NDArray[np.float64], beta: NDArray[np.float64]) -> NDArray[np.float64]:

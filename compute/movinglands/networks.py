@@ -20,7 +20,7 @@ def convnet(channels: int, width: int, depth: int, classes: int, seed: int) -> n
         it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed a GPU, too
         layers: list[nn.Module] = []
         for index in range(depth):
             layers += [

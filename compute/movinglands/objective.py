@@ -230,7 +230,8 @@ class Objective:
         sums: dict[bool, Tensor] = {}
         for part, value in zip(self.parts, values, strict=True):
             if part.share != 1:  # many small shares: a sum that does not lose them
-                value = value.double() * part.share
+                exact = torch.float32 if self.device.type == "mps" else torch.float64
+                value = value.to(exact) * part.share
             sums[part.test] = sums[part.test] + value if part.test in sums else value
         return torch.cat(list(sums.values()), dim=-1)
 

@@ -162,7 +162,7 @@ class Snapshots:
         UserError
             At the first name or shape that does not fit.
         """
-        module = _unwrapped(module)
+        module = unwrapped(module)
         expected, ties = module.state_dict(), _ties(module)
         checked = [replace(kept, read=partial(_tied, kept, ties)) for kept in self._kept]
         for kept in checked:
@@ -232,7 +232,7 @@ class Recorder:
             raise UserError(f"Recorder: step {step}, expected 0 or more.")
         values = {name: _number(name, value) for name, value in scalars.items()}
         if isinstance(model, nn.Module):
-            model = _unwrapped(model).state_dict(keep_vars=True)  # as they are: see _copied
+            model = unwrapped(model).state_dict(keep_vars=True)  # as they are: see _copied
         state = _copied(model)
         if self.folder is None:
             self._states[step], self._scalars[step] = state, values
@@ -263,7 +263,8 @@ def _number(name: str, value: float | Tensor) -> float:
         raise UserError(f"Recorder, {name}: expected a number, got {found}.") from None
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Return a module without what ``torch.compile`` or parallel training put around it."""
     while True:
         if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             module = module.module

@@ -35,9 +35,10 @@ from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
 from .objective import Batch, Loss, Measure, Objective
+from .progress import progress
 from .refine import refine
 from .sequence import Frame, SurfaceData, complete_frames, open_sequence, write_sequence
-from .snapshots import Snapshots, State, _unwrapped
+from .snapshots import Snapshots, State, unwrapped
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -186,8 +187,8 @@ def compute_sequence(
     with alone(path):
         shots = {name: _Shot(surface, journal / name, where) for name, surface in given.items()}
         for shot in shots.values():
-            frames = len(shot.frames)
-            check_room(path, shot.points, frames, len(shot.objective.names))
+            missing = sum(not shot.file(t).exists() for t in shot.frames)
+            check_room(path, shot.points, missing, len(shot.objective.names))
         marks = {name: shot.fingerprint() for name, shot in shots.items()}
         if not _begin(path, journal, marks, restart):
             return False
@@ -240,11 +241,6 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def progress(label: str, total: int, done: int, unit: str) -> tqdm:
-    """Return a progress bar with an ETA."""
-    return tqdm(desc=f"{label:>9}", total=total, initial=done, unit=f" {unit}", mininterval=0.5)
-
-
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Hold a sequence file against other processes, once or more; whoever dies lets go."""
@@ -268,7 +264,7 @@ def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> b
             f"{journal} holds the beginning of another computation: give another file, "
             "or restart to begin anew."
         )
-    if path.exists() and not going_on:
+    if path.exists():
         with open_sequence(path) as file:  # what is no sequence is not ours to replace
             found = {name: str(g.attrs.get("fingerprint")) for name, g in file["surfaces"].items()}
             complete = all(complete_frames(group).all() for group in file["surfaces"].values())
@@ -277,7 +273,7 @@ def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> b
                 f"{path} was computed from other weights, data or settings: give another file, "
                 "or restart to replace it."
             )
-        if complete and not restart:
+        if complete and not going_on and not restart:
             shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
             return False
     if not going_on:
@@ -357,7 +353,7 @@ class _Shot:
     """One surface on its way: its plane, its frames, and where they are kept."""
 
     def __init__(self, surface: Surface, journal: Path, device: torch.device) -> None:
-        module = _unwrapped(surface.module)  # as in the snapshots, of torch.compile and the like
+        module = unwrapped(surface.module)  # as in the snapshots, of torch.compile and the like
         self.surface = surface = dataclasses.replace(surface, module=module)
         self.journal, self.device = journal, device
         self.snapshots = surface.snapshots.check(module)
@@ -370,6 +366,14 @@ class _Shot:
         )
         if surface.tolerance and len(self.objective.names) > 1:
             raise UserError("tolerance: a refined surface has its loss only, no metrics beside it.")
+        # The minimizer's loss is that of all samples, whatever few a point draws.
+        exact = dataclasses.replace(surface.measure, minibatch=None, noise="fixed")
+        same = exact == surface.measure
+        self.true = (
+            self.objective
+            if same
+            else Objective(module, surface.loss, self.batches, exact, device=device)
+        )
         self._names = list(weights_of(module))
         self.plane = surface.plane or random_plane(self.weights(self.snapshots[-1]), seed=0)
         rows, cols = surface.shape
@@ -418,7 +422,7 @@ class _Shot:
             state = self.snapshots[t]
             weights = {n: w.to(self.device) for n, w in self.weights(state).items()}
             minimizer[t, :2] = self.plane.project(weights)
-            minimizer[t, 2] = self.objective.at(weights, self.objective.buffers(state))[0].item()
+            minimizer[t, 2] = self.true.at(weights, self.true.buffers(state))[0].item()
         if self.surface.window == "travelling":
             origin = minimizer[:, :2].copy()
         return SurfaceData(
@@ -510,7 +514,7 @@ class _Shot:
         with (
             self._evaluating(missing, compiling, ray, device) as (plan, evaluate),
             progress(
-                "surfaces", self.points * len(self.frames), self.points * len(kept), "point"
+                "evaluating", self.points * len(self.frames), self.points * len(kept), "point"
             ) as bar,
         ):
             finish = self._refined if self.surface.tolerance else self._measured

@@ -1,7 +1,7 @@
 """The engine against its peer and against its floor.
 
-The peer is loss-landscapes 3.0.6 from PyPI: its ``random_plane`` gets the same module, the same
-batch and the same number of points. The floor is the same loss at weights that never change,
+The peer's ``random_plane`` gets the same module, the same batch and the same number of points.
+The floor is the same loss at weights that never change,
 compiled in every way that might be the fastest here; forming new weights for every point cannot
 be faster, only less slow.
 """
@@ -17,10 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import loss_landscapes
 import numpy as np
 import torch
-from loss_landscapes.metrics import Loss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch._inductor.package import load_package
@@ -36,17 +34,10 @@ from movinglands.objective import Measure, Objective
 from movinglands.recipe import Recipe, find_recipe, load_recipe, read_recipe
 from movinglands.training import batch_of_step, train
 
+from .peer import Case, peer
 from .report import THREADS, Row, by_turns
 
 Batch = tuple[Tensor, Tensor]
-
-
-class Case(NamedTuple):
-    """A network, its batch, and how many points a side a turn takes."""
-
-    module: nn.Module
-    batch: Batch
-    side: int
 
 
 class Ours(NamedTuple):
@@ -83,7 +74,7 @@ def _against_floor(case: Case, factors: tuple[int, ...], suffix: str = "") -> It
         ours = {p: stack.enter_context(_ours(case, p)) for p in precisions}
         floor = stack.enter_context(_floor(case, factors))
         turns: dict[str, Callable[[], object]] = {p: ours[p].run for p in precisions}
-        turns |= {"peer": _peer(case), "floor": floor.run}
+        turns |= {"peer": stack.enter_context(peer(case, THREADS)), "floor": floor.run}
         seconds = by_turns(turns)
         values = {p: ours[p].run() for p in precisions}
     mine = points / seconds["float32"]
@@ -102,8 +93,8 @@ def _against_floor(case: Case, factors: tuple[int, ...], suffix: str = "") -> It
 
 
 def _against_peer(case: Case, suffix: str) -> Iterator[Row]:
-    with _ours(case) as ours:
-        seconds = by_turns({"ours": ours.run, "peer": _peer(case)})
+    with _ours(case) as ours, peer(case, THREADS) as theirs:
+        seconds = by_turns({"ours": ours.run, "peer": theirs})
     yield from _ratio(case.side**2, seconds["ours"], seconds["peer"], ours, suffix)
 
 
@@ -136,19 +127,6 @@ def _ours(case: Case, precision: str = "float32") -> Iterator[Ours]:
             seconds,
         )
         evaluator.close()
-
-
-def _peer(case: Case) -> Callable[[], object]:
-    metric = Loss(F.cross_entropy, *case.batch)
-
-    def run() -> object:
-        # Its filter normalisation divides by each filter's norm, and a fresh BatchNorm's biases
-        # have none: ZeroDivisionError. Which normalisation it is makes no difference in speed.
-        return loss_landscapes.random_plane(
-            case.module, metric, steps=case.side, normalization="model", deepcopy_model=True
-        )
-
-    return run
 
 
 @contextmanager

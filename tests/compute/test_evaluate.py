@@ -8,9 +8,10 @@ import pytest
 import torch
 from cases import Block, Case, built, cases, cross_entropy, images, randomness, sentences, unequal
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from movinglands.directions import Plane, random_plane, weights_of
-from movinglands.evaluate import Evaluator, Plan, grid
+from movinglands.evaluate import Evaluator, Plan, _hoist, grid
 from movinglands.networks import convnet
 from movinglands.objective import Measure, Objective
 
@@ -311,6 +312,21 @@ def flag(request):
         backend.allow_tf32 = setting
 
 
+def test_newer_settings_of_precision_stay_too(evaluator):
+    """Which torch refuses to have read by their older names."""
+    settings = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        settings[0].fp32_precision = "tf32"
+        evaluator(CASES["convnet train"], Plan("vmap", 4))(POINTS, INDEX)
+        assert [setting.fp32_precision for setting in settings] == ["tf32", "ieee"]
+    finally:
+        for setting, value in zip(settings, before, strict=True):
+            setting.fp32_precision = value
+
+
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_nothing_of_the_users_is_touched(evaluator, precision, flag):
     case = copy.copy(CASES["critic, func, drawn"])
@@ -378,6 +394,22 @@ def test_compiled_many_at_once(packages, truths):
 
 @compiling
 @pytest.mark.slow
+def test_what_depends_on_the_batch_alone_is_computed_once():
+    weight, batch = torch.randn(3), torch.randn(5, 3)
+    graph = make_fx(lambda w, x: w * x.exp().sum(0) + torch.rand_like(x[0]) * 0)(weight, batch)
+    expected = graph(weight, batch)
+    hoisted = _hoist(graph, {1}, [weight, batch])
+    assert torch.equal(graph(weight, batch, *hoisted), expected)
+    called = {str(node.target) for node in graph.graph.nodes}
+    assert "aten.mul.Tensor" in called
+    assert "aten.exp.default" not in called
+    assert "aten.rand_like.default" in called
+
+    graph = make_fx(lambda w, x: x.exp().mul_(w))(weight, batch)  # would multiply each time
+    assert not _hoist(graph, {1}, [weight, batch])
+    assert torch.equal(graph(weight, batch), batch.exp() * weight)
+
+
 def test_compiled_a_point_at_a_time(packages):
     """With all that is traced otherwise: a skip, strides, noise of each point, minibatches."""
     features = nn.Sequential(Block(1, 4, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,8 +1,10 @@
 """A network of one's own, from its snapshots to the sequence file, also through kills."""
 
+import copy
 import dataclasses
 import functools
 import random
+import shutil
 import signal
 import threading
 import time
@@ -367,6 +369,17 @@ def test_interrupted_it_leaves_what_can_be_read(surface, tmp_path, monkeypatch, 
     assert {p.name for p in tmp_path.iterdir()} == {"whole.h5", "a.h5"}
 
 
+def test_another_file_in_the_place_of_a_growing_one_stays(surface, own, interrupt, tmp_path):
+    interrupt(1)
+    growing = tmp_path / "growing.h5"
+    with pytest.raises(KeyboardInterrupt):
+        compute(growing, dataclasses.replace(surface, range=2.0))
+    shutil.copy(own, growing)
+    with pytest.raises(UserError, match="computed from other weights, data or settings"):
+        compute(growing, dataclasses.replace(surface, range=2.0))
+    assert_same_datasets(growing, own)
+
+
 def test_a_restart_that_was_interrupted_goes_on(surface, own, whole, interrupt, monkeypatch):
     other = dataclasses.replace(surface, range=2.0)
     interrupt(1)
@@ -555,6 +568,13 @@ def test_randomness_is_each_vertexs_own_and_stays(training, tmp_path):
             module, standing, cross_entropy, [images(16)], resolution=5, measure=measure
         )
         compute(tmp_path / f"{measure.seed}.h5", given)
+    module.load_state_dict(snapshots[0])
+    with torch.no_grad():
+        true = float(cross_entropy(copy.deepcopy(module).eval(), images(16)))
+    minimizers = [
+        datasets_of(tmp_path / f"{s}.h5")["surfaces/network/minimizer"][:, 2] for s in (0, 1)
+    ]
+    np.testing.assert_allclose(minimizers, true, rtol=1e-5)  # of all 16, not of a point's two
     one, other = (datasets_of(tmp_path / f"{s}.h5")["surfaces/network/loss"] for s in (0, 1))
     np.testing.assert_array_equal(one[0], one[1])
     assert len(np.unique(one[0])) == 25
