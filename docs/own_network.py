@@ -1,7 +1,7 @@
 """The README's ten lines, with something to run them on: a small transformer learns a text.
 
 It is given letters and says which comes next; the text is the README itself. `python
-docs/own_network.py` writes own.h5 in a minute or less on one core, and `lands preview own.h5`
+docs/own_network.py` writes own.h5 in a minute or two on one core, and `lands preview own.h5`
 shows it.
 """
 

@@ -422,7 +422,7 @@ def _unfolded(x: Tensor, w: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
         (side + 2 * p - d * (k - 1) - 1) // s + 1
         for side, p, d, k, s in zip(size, padding, dilation, kernel, stride, strict=True)
     ]
-    patches = F.unfold(x, kernel, dilation, padding, stride).view(n, -1, *out)
+    patches = F.unfold(x, (*kernel,), dilation, padding, stride).view(n, -1, *out)
     patches, flat = (
         t.contiguous(memory_format=torch.channels_last)
         for t in (patches, w.reshape(filters, -1, 1, 1))
@@ -489,7 +489,8 @@ def _one_thread() -> None:
 @contextmanager
 def _exactly(precision: str) -> Iterator[None]:
     """Let matrix products and convolutions be TF32, or not, and restore the settings."""
-    cudnn, tf32 = torch.backends.cudnn, precision == "tf32"
+    cudnn: Any = torch.backends.cudnn
+    tf32 = precision == "tf32"
     try:
         before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
     except RuntimeError:  # they were set by their newer names, which torch refuses to mix
@@ -507,7 +508,9 @@ def _exactly(precision: str) -> Iterator[None]:
 
 @contextmanager
 def _exactly_by_newer_names(tf32: bool) -> Iterator[None]:
-    settings = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    cuda: Any = torch.backends.cuda
+    cudnn: Any = torch.backends.cudnn
+    settings = cuda.matmul, cudnn.conv, cudnn.rnn
     before = [setting.fp32_precision for setting in settings]
     try:
         for setting in settings:
