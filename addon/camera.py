@@ -25,17 +25,26 @@ def minimizer_empty(frames: np.ndarray, places: np.ndarray) -> bpy.types.Object:
     Parameters
     ----------
     frames : ndarray
-        ``(n,)`` film frames of the snapshots.
+        ``(n,)`` film frames.
     places : ndarray
-        ``(n, 3)`` the minimizer's places on the land, Blender units.
+        ``(n, 3)`` the minimizer's places on the land then, Blender units.
     """
     empty = bpy.data.objects.new("Minimizer", None)
     empty.empty_display_type = "SPHERE"
     empty.empty_display_size = 0.03 * WIDTH
-    fps = bpy.context.scene.render.fps
-    for axis, spline in enumerate(calm_track(frames, places, fps, WIDTH)):
-        key_spline(empty, "location", spline, axis)
+    key_track(empty, frames, places)
     return empty
+
+
+def key_track(empty: bpy.types.Object, frames: np.ndarray, places: np.ndarray) -> bool:
+    """Key an Empty on a smoothed track; return whether all keys were ours to write."""
+    fps = bpy.context.scene.render.fps
+    return all(
+        [
+            key_spline(empty, "location", spline, axis)
+            for axis, spline in enumerate(calm_track(frames, places, fps, WIDTH))
+        ]
+    )
 
 
 @dataclass(frozen=True)

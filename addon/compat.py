@@ -24,6 +24,15 @@ def write_as_png(image_settings: bpy.types.ImageFormatSettings) -> None:
     image_settings.color_mode, image_settings.color_depth = "RGB", "8"
 
 
+def write_as_exr(image_settings: bpy.types.ImageFormatSettings) -> None:
+    """Set an output to scene-linear pictures of half floats."""
+    if BLENDER_5:
+        image_settings.media_type = "IMAGE"
+    image_settings.file_format = "OPEN_EXR"
+    image_settings.color_mode, image_settings.color_depth = "RGB", "16"
+    image_settings.exr_codec = "ZIP"
+
+
 def write_as_video(image_settings: bpy.types.ImageFormatSettings) -> None:
     """Set an output to a film file."""
     if BLENDER_5:

@@ -1,54 +1,96 @@
 """From loss to height: one scale for a whole shot.
 
 No bpy here. The losses in the file are the truth and labels show them; heights are for the eye.
+They are computed in float64, a few thousand at a time where there are many, and rounded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SCALES = ("log", "linear", "symlog")
 
+BLOCK = 1 << 15
+"""Heights computed at a time: few enough for a processor's own memory."""
+
+SAMPLE = 1 << 14
+"""Points of a frame, evenly spread, of which percentages are taken; of smaller ones, all."""
+
 
 @dataclass(frozen=True)
 class HeightScale:
     """The transform from loss to height, fixed for a shot.
 
-    ``low`` and ``high`` are the losses that get the heights 0 and ``relief``. What lies outside,
-    infinity and NaN (a diverged network) among it, is clamped: NaN counts as high.
+    ``low`` and ``high`` are the losses that get the heights 0 and ``relief``; where it is
+    reversed, ``relief`` and 0: valleys become peaks. What lies outside, infinity and NaN (a
+    diverged network) among it, is clamped: NaN counts as high.
     """
 
     scale: str
     low: float
     high: float
     relief: float
+    reverse: bool = False
 
     def __call__(self, loss: ArrayLike) -> NDArray[np.float64]:
         """Return the heights of losses, of any shape, between 0 and ``relief``."""
-        loss = np.nan_to_num(
-            np.asarray(loss, dtype=np.float64), nan=self.high, posinf=self.high, neginf=self.low
-        )
-        low, high, values = (
-            _transform(x, self.scale) for x in (self.low, self.high, loss.clip(self.low, self.high))
-        )
-        return (values - low) / (high - low) * self.relief
+        heights = np.array(loss, dtype=np.float64)
+        np.fmin(heights, self.high, out=heights)  # of a number and NaN, the number
+        np.maximum(heights, self.low, out=heights)
+        low, high = _transform(np.array([self.low, self.high]), self.scale)
+        heights = _transform(heights, self.scale)
+        heights -= low
+        heights /= high - low
+        heights *= self.relief
+        return self.relief - heights if self.reverse else heights
+
+    def of_frame(self, loss: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the heights of a frame's losses, whatever its size without large temporaries."""
+        heights = np.empty(loss.size, np.float32)
+        losses = loss.reshape(-1)
+        for start in range(0, loss.size, BLOCK):
+            heights[start : start + BLOCK] = self(losses[start : start + BLOCK])
+        return heights.reshape(loss.shape)
 
 
-def _transform(loss: ArrayLike, scale: str) -> NDArray[np.float64]:
-    loss = np.asarray(loss, dtype=np.float64)
+def _transform(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """Return transformed losses, in the memory of the losses where that can be."""
     if scale == "log":
-        return np.log(loss)
+        return np.log(values, out=values)
     if scale == "symlog":
-        return np.sign(loss) * np.log1p(np.abs(loss))
-    return loss
+        return np.copysign(np.log1p(np.abs(values)), values, out=values)
+    return values
 
 
-def fit(losses: Iterable[NDArray], scale: str, relief: float) -> HeightScale:
-    """Find the scale that holds all losses of a shot.
+def fit(
+    losses: Iterable[NDArray],
+    scale: str,
+    relief: float,
+    clip: tuple[float, float] = (0.0, 100.0),
+    reverse: bool = False,
+) -> HeightScale:
+    """Find the scale of a shot: ``fitting``, in one go."""
+    steps = fitting(losses, scale, relief, clip, reverse)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def fitting(
+    losses: Iterable[NDArray],
+    scale: str,
+    relief: float,
+    clip: tuple[float, float] = (0.0, 100.0),
+    reverse: bool = False,
+) -> Generator[None, None, HeightScale]:
+    """Find the scale that holds all losses of a shot; yield after each frame.
 
     Parameters
     ----------
@@ -58,21 +100,43 @@ def fit(losses: Iterable[NDArray], scale: str, relief: float) -> HeightScale:
         "symlog" is ``sign(x) log(1 + |x|)``, for losses that are negative at times.
     relief : float
         Height of the highest loss over the lowest.
+    clip : float, float
+        The percentages of all points between which heights tell losses apart: with ``(0, 98)``
+        the highest 2 in 100 of the land are one plateau, and the rest has the whole relief. Of
+        large frames they are those of ``SAMPLE`` points; 0 and 100 are always exact.
+    reverse : bool
+        Whether valleys become peaks.
 
     Raises
     ------
     ValueError
-        Where no loss is finite, or a logarithm is asked of losses that are not positive.
+        Where no loss is finite, a logarithm is asked of losses that are not positive, or ``clip``
+        is not two percentages, the lower one first.
     """
     if scale not in SCALES:
         raise ValueError(f"scale {scale!r}: expected one of {', '.join(SCALES)}.")
+    if not 0 <= clip[0] < clip[1] <= 100:
+        raise ValueError(
+            f"clip {clip[0]:g} to {clip[1]:g}: expected two percentages from 0 to 100, "
+            "the lower one first."
+        )
     low, high = np.inf, -np.inf
+    samples = []
     for frame in losses:
-        finite = frame[np.isfinite(frame)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        least, most = frame.min(initial=np.inf), frame.max(initial=-np.inf)
+        if not (np.isfinite(least) and np.isfinite(most)):
+            finite = frame[np.isfinite(frame)]
+            least, most = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+        low, high = min(low, float(least)), max(high, float(most))
+        if clip != (0, 100):
+            samples.append(_sample(frame))
+        yield
     if low > high:
         raise ValueError("no loss is a finite number.")
+    if samples:
+        within = np.percentile(np.concatenate(samples), clip)
+        low = float(within[0]) if clip[0] > 0 else low
+        high = float(within[1]) if clip[1] < 100 else high
     if scale == "log" and low <= 0:
         raise ValueError(
             f"the lowest loss is {low:g}: a log scale needs positive losses, "
@@ -80,4 +144,11 @@ def fit(losses: Iterable[NDArray], scale: str, relief: float) -> HeightScale:
         )
     if low == high:  # a flat land is still a land
         high = low + max(abs(low), 1.0) * 1e-6
-    return HeightScale(scale, low, high, relief)
+    return HeightScale(scale, low, high, relief, reverse)
+
+
+def _sample(frame: NDArray) -> NDArray:
+    """Return the finite ones of a frame's values, or of so many that ``SAMPLE`` are taken."""
+    every = ceil((frame.size / SAMPLE) ** (1 / max(frame.ndim, 1)))
+    taken = frame[(slice(None, None, max(every, 1)),) * frame.ndim]
+    return taken[np.isfinite(taken)]

@@ -31,13 +31,10 @@ def linear(hexadecimal: str) -> Color:
     return red, green, blue
 
 
-def flesh_material(relief: float) -> bpy.types.Material:
+def flesh_material() -> bpy.types.Material:
     """Build the flesh material: skin over a height ramp, rose on one side and gold on the other.
 
-    Parameters
-    ----------
-    relief : float
-        Height of the land in Blender units.
+    What is high, it learns from the land itself: its custom property ``relief``.
     """
     material = bpy.data.materials.new("Flesh")
     tree = compat.use_nodes(material)
@@ -46,7 +43,9 @@ def flesh_material(relief: float) -> bpy.types.Material:
 
     place = graph.add("ShaderNodeTexCoord").outputs["Object"]
     axes = graph.add("ShaderNodeSeparateXYZ", Vector=place).outputs
-    height = graph.map_range(axes["Z"], 0, relief)
+    relief = graph.add("ShaderNodeAttribute")
+    relief.attribute_type, relief.attribute_name = "OBJECT", "relief"
+    height = graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"])
     side = graph.map_range(axes["X"], -0.3 * WIDTH, 0.3 * WIDTH, smooth=True)
     color = graph.mix(side, graph.ramp(height, FLESH_ROSE), graph.ramp(height, FLESH_GOLD))
 

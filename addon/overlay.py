@@ -6,18 +6,22 @@ number into curves, so the loss counts on a Blender without the add-on. Numbers 
 
 from __future__ import annotations
 
-import textwrap
 from itertools import pairwise
 from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import ArrayLike
 
 from . import compat
-from .animation import key_linear
+from .animation import key_driven
 from .look import glowing_material
 from .surface import WIDTH
+
+Clock = tuple[bpy.types.ID, str, float]
+"""What says which snapshot a land shows: data-block, data path, its value per snapshot."""
+
+WRITTEN = "moving_lands_text"
+"""Custom property of a text: what was written into it."""
 
 FONT = Path(__file__).parent / "assets" / "fonts" / "BarlowCondensed-Medium.ttf"
 
@@ -49,11 +53,7 @@ def condensed_font() -> bpy.types.VectorFont:
 
 
 def titles(
-    camera: bpy.types.Object,
-    aspect: float,
-    title: str,
-    sentences: list[str],
-    recipe_lines: list[str],
+    camera: bpy.types.Object, aspect: float, sentence_lines: int
 ) -> dict[str, bpy.types.Object]:
     """Build the title block, lower left, and the recipe of the run, lower right.
 
@@ -63,18 +63,14 @@ def titles(
         What the text stands before, whatever its lens and shift become.
     aspect : float
         Width of the picture over its height.
-    title : str
-        The piece's name.
-    sentences : list of str
-        What it is, and whose.
-    recipe_lines : list of str
-        How it was made, a line each.
+    sentence_lines : int
+        How many lines stand below the title.
 
     Returns
     -------
     dict of Object
         By what they are: an Empty that is the picture's frame (its unit is the longer side, its
-        origin the middle), and the texts in it.
+        origin the middle), and the texts in it, empty yet.
     """
     frame = _picture_frame(camera)
     width, height = min(1.0, aspect), min(1.0, 1.0 / aspect)
@@ -82,16 +78,14 @@ def titles(
     pale = glowing_material("Text", "f2e9e4", 0.85)
     dim = glowing_material("Text dim", "f2e9e4", 0.42)
     made = {"Picture Frame": frame}
-    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, LINE)]
-    above = SMALL * 1.1 * len(lines) + 0.012
+    above = SMALL * 1.1 * sentence_lines + 0.012
     blocks = (
-        ("Title", title, "LEFT", -edge, 0.052, above, pale),
-        ("Sentence", "\n".join(lines), "LEFT", -edge, SMALL, 0.0, dim),
-        ("Recipe", "\n".join(recipe_lines), "RIGHT", edge, SMALL, 0.0, dim),
+        ("Title", "LEFT", -edge, 0.052, above, pale),
+        ("Sentence", "LEFT", -edge, SMALL, 0.0, dim),
+        ("Recipe", "RIGHT", edge, SMALL, 0.0, dim),
     )
-    for name, body, align, x, size, rise, material in blocks:
+    for name, align, x, size, rise, material in blocks:
         curve = bpy.data.curves.new(name, "FONT")
-        curve.body = body.upper()
         curve.font = condensed_font()
         curve.size = size * width
         curve.space_character = 1.06
@@ -101,9 +95,18 @@ def titles(
         text = bpy.data.objects.new(name, curve)
         text.parent = frame
         text.location = (x, (MARGIN + rise) * width - height / 2, 0)
-        _only_seen(text)
+        only_seen(text)
         made[name] = text
     return made
+
+
+def write(text: bpy.types.Object, body: str) -> bool:
+    """Write a text in capitals, unless an artist changed it; return whether it was written."""
+    body, curve = body.upper(), text.data
+    if curve.get(WRITTEN, curve.body) != curve.body:
+        return False
+    curve.body = curve[WRITTEN] = body
+    return True
 
 
 def _picture_frame(camera: bpy.types.Object) -> bpy.types.Object:
@@ -144,21 +147,17 @@ def _drive(
     driver.expression = expression
 
 
-def _only_seen(thing: bpy.types.Object) -> None:
+def only_seen(thing: bpy.types.Object) -> None:
     """Keep an overlay out of the land's light: the camera sees it, nothing else does."""
     for ray in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
         setattr(thing, f"visible_{ray}", False)
 
 
-def bead(frames: ArrayLike, places: np.ndarray, seen: float) -> bpy.types.Object:
-    """Build the minimizer's mark: a small shining bead, exactly on the measured loss.
+def bead(seen: float) -> bpy.types.Object:
+    """Build the minimizer's mark: a small shining bead.
 
     Parameters
     ----------
-    frames : array_like
-        ``(n,)`` film frames of the snapshots.
-    places : ndarray
-        ``(n, 3)`` places on the land, Blender units.
     seen : float
         Width of the picture at the minimizer's distance, Blender units.
     """
@@ -167,10 +166,27 @@ def bead(frames: ArrayLike, places: np.ndarray, seen: float) -> bpy.types.Object
     mesh.shade_smooth()
     mesh.materials.append(glowing_material("Bead", "fff1dc", 1.6))
     mark = bpy.data.objects.new("Bead", mesh)
-    for axis in range(3):
-        key_linear(mark, "location", frames, places[:, axis], axis)
-    _only_seen(mark)
+    only_seen(mark)
     return mark
+
+
+def key_bead(mark: bpy.types.Object, clock: Clock, places: np.ndarray) -> bool:
+    """Put a mark on its place at each snapshot; return whether it was ours to move.
+
+    Parameters
+    ----------
+    mark : Object
+        A child of the land.
+    clock : bpy.types.ID, str, float
+        What says which snapshot is seen: data-block, data path, its value per snapshot.
+    places : ndarray
+        ``(n, 3)`` places on the land, Blender units.
+    """
+    *source, each = clock
+    when = each * np.arange(len(places))
+    return all(
+        [key_driven(mark, "location", source, when, places[:, axis], axis) for axis in range(3)]
+    )
 
 
 def _icosphere(radius: float) -> tuple[list, list, list]:
@@ -184,13 +200,7 @@ def _icosphere(radius: float) -> tuple[list, list, list]:
     return vertices, [], faces
 
 
-def live_loss(
-    mark: bpy.types.Object,
-    camera: bpy.types.Object,
-    frames: ArrayLike,
-    losses: ArrayLike,
-    seen: float,
-) -> bpy.types.Object:
+def live_loss(mark: bpy.types.Object, camera: bpy.types.Object, seen: float) -> bpy.types.Object:
     """Build the label beside the minimizer: the original loss, counting.
 
     Parameters
@@ -199,8 +209,6 @@ def live_loss(
         What the label stands beside and moves with.
     camera : Object
         What it faces.
-    frames, losses : array_like
-        ``(n,)`` each.
     seen : float
         Width of the picture at the minimizer's distance, Blender units.
     """
@@ -242,15 +250,24 @@ def live_loss(
     tree.links.new(leader, join.inputs[0])
     for column, node in enumerate((value, text, caption, joined, *chain)):
         node.location = (200 * column, 0)
-    key_linear(tree, f'nodes["{value.name}"].outputs[0].default_value', frames, losses)
-
     label = bpy.data.objects.new("Live loss", bpy.data.meshes.new("Live loss"))
     label.modifiers.new("Live loss", "NODES").node_group = tree
     label.parent = mark
     facing = label.constraints.new("COPY_ROTATION")
     facing.target = camera
-    _only_seen(label)
+    only_seen(label)
     return label
+
+
+def key_loss(label: bpy.types.Object, clock: Clock, losses: np.ndarray) -> bool:
+    """Let a label count the losses ``(n,)`` of the snapshots; return whether it was ours."""
+    trees = [m.node_group for m in label.modifiers if m.type == "NODES" and m.node_group]
+    tree = next((tree for tree in trees if "Loss" in tree.nodes), None)
+    if tree is None:
+        return False
+    *source, each = clock
+    path = 'nodes["Loss"].outputs[0].default_value'
+    return key_driven(tree, path, source, each * np.arange(len(losses)), losses)
 
 
 def _leader(tree: bpy.types.NodeTree, seen: float) -> bpy.types.NodeSocket:

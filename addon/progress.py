@@ -1,16 +1,45 @@
-"""A line on the terminal that counts, with an estimate of what is left."""
+"""How far something is: a counting line on stderr for people, lines of JSON for a program.
+
+A program that started this one with ``--json`` reads on its stdout:
+
+    {"event": "progress", "label": "rendering", "done": 3, "total": 48, "seconds_left": 12.5}
+    {"event": "done", "file": "/home/me/gently.mp4"}
+    {"event": "error", "message": "One sentence."}
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
+
+_listener: TextIO | None = None
+
+
+@contextmanager
+def listened_to() -> Iterator[None]:
+    """Tell a program on stdout instead of people on stderr, also while Blender is ``quiet``."""
+    global _listener
+    with os.fdopen(os.dup(1), "w") as _listener:
+        try:
+            yield
+        finally:
+            _listener = None
+
+
+def tell(event: str, **more: Any) -> bool:
+    """Tell a program, if one listens; return whether one does."""
+    if _listener is not None:
+        print(json.dumps({"event": event, **more}), file=_listener, flush=True)
+    return _listener is not None
 
 
 class Counter:
-    """Counts up to a total on one line of stderr.
+    """Counts up to a total, with an estimate of what is left.
 
     Parameters
     ----------
@@ -26,19 +55,36 @@ class Counter:
 
     def step(self) -> None:
         """Count one more."""
-        self.done += 1
+        self.reach(self.done + 1)
+
+    def reach(self, done: int) -> None:
+        """Say that so many are done."""
         now = time.monotonic()
-        if self.done < self.total and now - self.shown < 0.2:
+        if done <= self.done:
+            return
+        self.done = done
+        if done < self.total and now - self.shown < 0.2:
             return
         self.shown = now
-        each = (now - self.start) / (self.done - self.before)
-        left = each * (self.total - self.done)
+        each = (now - self.start) / (done - self.before)
+        self._say(each, each * (self.total - done))
+
+    def _say(self, each: float, left: float) -> None:
+        if tell("progress", label=self.label, done=self.done, total=self.total, seconds_left=left):
+            return
         end = "\n" if self.done == self.total else ""
-        line = f"{self.label:>9}: {self.done}/{self.total}, {each:.2f} s each"
-        print(f"\r{line}, {_clock(left)} left   ", end=end, file=sys.stderr, flush=True)
+        line = f"{self.label:>10}: {self.done}/{self.total}, {each:.2f} s each"
+        print(f"\r{line}, {clock(left)} left   ", end=end, file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def say(line: str) -> None:
+    """Print a line for people on stdout, where no program listens."""
+    if _listener is None:
+        print(line, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as a clock shows it: 2:05, 1:02:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

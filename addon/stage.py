@@ -1,109 +1,91 @@
 """A whole shot from a sequence: land, minimizer, camera, light, titles, render settings.
 
 Everything is native, so the .blend renders the same without the add-on. A shot is one collection;
-its objects are marked with what they are, and found by that whatever they are called.
+its objects are marked with what they are, and found by that whatever they are called. A shot is
+brought up to date in place: what follows from the losses is written again, except where an
+artist's hand has been.
 """
 
 from __future__ import annotations
 
+import json
 import textwrap
-from collections.abc import Callable
-from dataclasses import Field, dataclass, fields
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, TypeVar
 
 import bpy
 import numpy as np
 
-from . import camera, compat, heights, look, overlay, surface
-from .sequence import Sequence, Surface
+from . import camera, compat, heights, look, overlay, surface, traces
+from .cache import beside_blend
+from .sequence import Selection, Sequence, Surface, open_sequence
+from .settings import Settings
 
 MARK = "moving_lands"
 """Custom property on objects of ours: what they are; on their collection: the sequence file."""
 
+MADE_WITH = "moving_lands_made_with"
+"""Custom property of a shot's collection: settings and options, as JSON."""
+
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
 
+BESIDE = 1.12
+"""From one land to the next, side by side; in widths."""
+
+T = TypeVar("T")
+
+Building = Generator[float, None, bpy.types.Collection]
+
 
 @dataclass(frozen=True)
-class Settings:
-    """What a shot is made with: the recipe's film, look and camera keys, one to one."""
+class Options:
+    """What of a sequence is brought in, and how it is kept.
 
-    fps: int = 24
-    seconds: float = 5.0
-    width: int = 640
-    height: int = 360
-    samples: int = 8
-    poster_at: float = 0.7
-    poster_width: int = 1280
-    poster_samples: int = 48
-    motion_blur: bool = False
-    titles: bool = True
-    scale: str = "log"
-    relief: float = 0.24
-    lens: float = 45.0
-    azimuth: float = 60.0
-    elevation: float = -4.4
-    distance: float = 0.56
-    drift: float = 8.0
-    third: float = 0.41
-    rise: float = 0.36
-    follow: float = 1.0
+    Attributes
+    ----------
+    selection : Selection
+        Snapshots and points.
+    cache : bool
+        Mesh caches beside the .blend, not shape keys within it.
+    whole : bool
+        Camera, light, titles and render settings too, not the lands alone.
+    """
 
-    @classmethod
-    def of_recipe(cls, recipe: dict[str, Any]) -> Settings:
-        """Take the settings out of a recipe; what it does not say stays at its default.
-
-        Raises
-        ------
-        ValueError
-            For a value of the wrong type, or a size that is not positive.
-        """
-        values = {}
-        for table in ("film", "look", "camera"):
-            given = recipe.get(table, {})
-            if not isinstance(given, dict):
-                raise ValueError(f"recipe: {table}: expected a table of keys, got {given!r}.")
-            for field in fields(cls):
-                if field.name in given:
-                    where = f"recipe: {table}.{field.name}"
-                    values[field.name] = _checked(given[field.name], field, where)
-        return cls(**values)
-
-    @property
-    def last_frame(self) -> int:
-        """The film's last frame; its first is 1."""
-        return max(2, round(self.fps * self.seconds))
+    selection: Selection = field(default_factory=Selection)
+    cache: bool = False
+    whole: bool = True
 
 
-SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at")
-"""Settings that may be zero or less; every other number must be positive."""
-
-
-def _checked(value: Any, field: Field, where: str) -> Any:
-    """Hold a recipe's value against a setting: a file can come from anywhere."""
-    expected = type(field.default)
-    if type(value) is not expected and (expected, type(value)) != (float, int):
-        raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
-    if expected in (int, float) and not (field.name in SIGNED or value > 0):
-        raise ValueError(f"{where}: expected a positive number, got {value!r}.")
-    return expected(value)
-
-
-def build(
-    sequence: Sequence,
-    settings: Settings,
-    progress: Callable[[], None] = lambda: None,
+def import_sequence(
+    path: str | Path, settings: Settings | None = None, options: Options | None = None
 ) -> bpy.types.Collection:
-    """Build a shot in the current scene.
+    """Build a shot of a sequence file in the current scene: ``importing``, in one go."""
+    return _drained(importing(path, settings, options))
+
+
+def importing(
+    path: str | Path, settings: Settings | None = None, options: Options | None = None
+) -> Building:
+    """Build a shot of a sequence file in the current scene.
 
     Parameters
     ----------
-    sequence : Sequence
-        Open. Its first surface is shown.
-    settings : Settings
-        How it is shown.
-    progress : callable
-        Called after each snapshot.
+    path : path
+        The sequence file.
+    settings : Settings, optional
+        How it is shown; by default as the file's recipe says.
+    options : Options, optional
+        What of it; by default everything.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1. Given up before the end, it leaves nothing behind.
 
     Returns
     -------
@@ -113,50 +95,344 @@ def build(
     Raises
     ------
     ValueError
-        Where the losses do not fit the height scale that is asked for, or the shot does not fit
-        in memory. Nothing has been made then.
+        Where the file cannot be used, its losses do not fit the height scale that is asked for,
+        or the shot does not fit in memory. Nothing has been made then.
     """
-    shown = next(iter(sequence.surfaces.values()))
-    surface.check_memory(shown)
-    relief = settings.relief * surface.WIDTH
-    losses = (shown.loss(index) for index in range(len(shown.frames)))
-    scale = heights.fit(losses, settings.scale, relief)
-    scene = bpy.context.scene
-    _set_render(scene, settings)
-    land = surface.build(shown, scale, 1, settings.last_frame, progress)
-    land.data.materials.append(look.flesh_material(relief))
+    with open_sequence(path) as sequence:
+        settings = settings or Settings.of_recipe(sequence.recipe)
+        return (yield from building(sequence, settings, options))
 
-    frames = np.linspace(1, settings.last_frame, len(shown.frames))
-    places, losses_there = _minimizer_places(shown, scale), shown.minimizer[:, 2]
-    if len(frames) == 1:  # one surface stands still for the whole shot
-        frames = np.array([1, settings.last_frame])
-        places, losses_there = places.repeat(2, axis=0), losses_there.repeat(2)
-    minimizer = camera.minimizer_empty(frames, places)
+
+def build(
+    sequence: Sequence, settings: Settings, options: Options | None = None
+) -> bpy.types.Collection:
+    """Build a shot of an open sequence in the current scene: ``building``, in one go."""
+    return _drained(building(sequence, settings, options))
+
+
+def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
+    """Build a shot of an open sequence; the rest is as in ``importing``."""
+    options = options or Options()
+    shown = [given.select(options.selection) for given in sequence.surfaces.values()]
+    with _all_or_nothing():
+        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
+        made = yield from _within(0.2, 1.0, _lands(shown, scale, settings, options))
+        if options.whole:
+            made |= _scenery(sequence, shown, scale, made, settings)
+        _write(sequence, shown, scale, made, settings)
+        collection = bpy.data.collections.new(sequence.title)
+        for name, part in made.items():
+            part[MARK] = name
+            collection.objects.link(part)
+        _note(collection, sequence, settings, options)
+    scene = bpy.context.scene
+    scene.collection.children.link(collection)
+    if options.whole:
+        _set_render(scene, settings)
+        scene.camera = made["Camera"]
+        if scene.world:
+            scene.world.use_fake_user = True  # the artist's own: kept, though not used
+        scene.world = look.black_world()
+        scene.frame_set(1)
+    return collection
+
+
+def updating(
+    collection: bpy.types.Collection,
+    path: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Generator[float, None, list[str]]:
+    """Bring a shot up to date with its sequence file, longer by now perhaps, or with another.
+
+    Heights, the minimizer's track, the loss on its label and the lines of text are written again;
+    so is nothing that an artist changed, and nothing comes back that they took away.
+
+    Parameters
+    ----------
+    collection : Collection
+        The shot.
+    path : path, optional
+        A sequence file; by default the one that the shot was made of.
+    settings : Settings, optional
+        Other heights; by default those that the shot was made with.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1.
+
+    Returns
+    -------
+    list of str
+        What was left as it is, because it had been changed by hand.
+
+    Raises
+    ------
+    ValueError
+        As ``importing``; or where no land of the shot is left.
+    """
+    before, options = made_with(collection)
+    settings = settings or before
+    with open_sequence(path or source_of(collection)) as sequence:
+        shown = [given.select(options.selection) for given in sequence.surfaces.values()]
+        there = parts_of(collection)
+        if not any(_named("Land", n) in there for n in range(len(shown))):
+            raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
+        yield from _within(0.2, 1.0, _renewing(shown, scale, there))
+        _note(collection, sequence, settings, options)
+        return _write(sequence, shown, scale, there, settings)
+
+
+def made_with(collection: bpy.types.Collection) -> tuple[Settings, Options]:
+    """Return what a shot was made with."""
+    note = json.loads(collection.get(MADE_WITH, "{}"))
+    known = {field.name for field in fields(Settings)}
+    settings = Settings(**{k: v for k, v in note.get("settings", {}).items() if k in known})
+    options = note.get("options", {})
+    selection = Selection(**options.pop("selection", {}))
+    return settings, Options(selection, **options)
+
+
+def source_of(collection: bpy.types.Collection) -> Path:
+    """Return the sequence file that a shot shows: where it was, or beside the .blend."""
+    path = Path(collection[MARK])
+    beside = Path(bpy.path.abspath(f"//{path.name}"))
+    return beside if not path.exists() and beside.exists() else path
+
+
+def _note(
+    collection: bpy.types.Collection, sequence: Sequence, settings: Settings, options: Options
+) -> None:
+    collection[MARK] = str(sequence.path.absolute())
+    collection[MADE_WITH] = json.dumps({"settings": asdict(settings), "options": asdict(options)})
+
+
+def shots(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
+    """Return the shots in a scene."""
+    return [c for c in scene.collection.children_recursive if isinstance(c.get(MARK), str)]
+
+
+def shot_of(context: bpy.types.Context) -> bpy.types.Collection | None:
+    """Return the shot that an artist is at: that of the active object, or the scene's first."""
+    found = shots(context.scene)
+    active = context.active_object
+    return next((c for c in found if active and active.name in c.all_objects), None) or next(
+        iter(found), None
+    )
+
+
+def parts_of(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
+    """Return a shot's objects by what they are, whatever they are called now.
+
+    Of copies that an artist made, the one with the shortest name is taken for the original.
+    """
+    found: dict[str, bpy.types.Object] = {}
+    for thing in sorted(collection.all_objects, key=lambda t: (len(t.name), t.name)):
+        if isinstance(thing.get(MARK), str):
+            found.setdefault(thing[MARK], thing)
+    return found
+
+
+def lands_of(collection: bpy.types.Collection) -> list[bpy.types.Object]:
+    """Return a shot's lands, in order."""
+    there = parts_of(collection)
+    names = (_named("Land", n) for n in range(len(there)))
+    return [there[name] for name in names if name in there]
+
+
+def parts(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
+    """Return the objects of a scene's first shot by what they are."""
+    return parts_of(found[0]) if (found := shots(scene)) else {}
+
+
+def _named(part: str, n: int) -> str:
+    """Return what a part of the n-th surface is: "Land", "Land 2", ..."""
+    return f"{part} {n + 1}" if n else part
+
+
+# What takes its time: the lands, and what lies on them
+
+
+def _fitting(
+    shown: list[Surface], settings: Settings
+) -> Generator[float, None, heights.HeightScale]:
+    """Fit one scale to all surfaces of a shot."""
+    losses = chain.from_iterable(given.losses() for given in shown)
+    clip = settings.clip_low, settings.clip_high
+    relief = settings.relief * surface.WIDTH
+    steps = heights.fitting(losses, settings.scale, relief, clip, settings.reverse)
+    counted = count(1)
+    total = sum(len(given.frames) for given in shown)
+    return (yield from (_within(0.0, 1.0, steps, lambda _: next(counted) / total)))
+
+
+def _lands(
+    shown: list[Surface], scale: heights.HeightScale, settings: Settings, options: Options
+) -> Generator[float, None, dict[str, bpy.types.Object]]:
+    """Build the lands and what lies on them."""
+    found: dict[str, bpy.types.Object] = {}
+    material = look.flesh_material()
+    for n, given in enumerate(shown):
+        begin, between, end = _shares(n, len(shown))
+        surface.check_memory(given, options.cache)
+        cache = beside_blend(given.name) if options.cache else None
+        steps = surface.building(given, scale, 1, settings.last_frame, cache)
+        land = yield from _within(begin, between, steps)
+        land["relief"] = scale.relief
+        land.data.materials.append(material)
+        land.location.x = n * BESIDE * surface.WIDTH if settings.arrange == "side" else 0.0
+        lying = yield from _within(between, end, traces.building(given, scale, land))
+        found |= {_named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
+    return found
+
+
+def _renewing(
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    there: dict[str, bpy.types.Object],
+) -> Generator[float, None, None]:
+    """Write the heights of the lands that there are, and of what lies on them."""
+    for n, given in enumerate(shown):
+        if land := there.get(_named("Land", n)):
+            begin, between, end = _shares(n, len(shown))
+            yield from _within(begin, between, surface.renewing(land, given, scale))
+            land["relief"] = scale.relief
+            suffix = _named("", n)
+            lying = {
+                name.removesuffix(suffix): t for name, t in there.items() if name.endswith(suffix)
+            }
+            yield from _within(between, end, traces.renewing(lying, given, scale, land))
+
+
+def _shares(n: int, total: int) -> tuple[float, float, float]:
+    """Return where in the work the n-th land begins, is done, and what lies on it, too."""
+    return n / total, (n + 0.9) / total, (n + 1) / total
+
+
+def _within(
+    begin: float,
+    end: float,
+    steps: Generator[Any, None, T],
+    progress: Callable[[Any], float] = float,
+) -> Generator[float, None, T]:
+    """Take steps whose progress is a part of a larger one's."""
+    try:
+        while True:
+            yield begin + (end - begin) * progress(next(steps))
+    except StopIteration as done:
+        return done.value
+    finally:
+        steps.close()
+
+
+def _drained(steps: Generator[float, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Take away what was made, should it end before its end."""
+    before = set(bpy.data.user_map())
+    try:
+        yield
+    except BaseException:
+        made = set(bpy.data.user_map()) - before
+        bpy.data.batch_remove([x for x in made if isinstance(x, bpy.types.Object)])
+        while unused := [x for x in set(bpy.data.user_map()) - before if not x.users]:
+            bpy.data.batch_remove(unused)
+        raise
+
+
+# What follows from the losses
+
+
+def _scenery(
+    sequence: Sequence,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    lands: dict[str, bpy.types.Object],
+    settings: Settings,
+) -> dict[str, bpy.types.Object]:
+    """Build all that a whole shot has besides lands."""
+    frames, when = _seen(lands["Land"])
+    minimizer = camera.minimizer_empty(frames, _followed(shown[0], scale, when))
+    minimizer.parent = lands["Land"]
     lens, rig = camera.ride(minimizer, 1, settings.last_frame, _framing(settings))
+    made = {"Minimizer": minimizer, "Camera": lens, "Camera Rig": rig}
     seen = settings.distance * surface.WIDTH * lens.data.sensor_width / lens.data.lens
-    mark = overlay.bead(frames, places, seen)
-    label = overlay.live_loss(mark, lens, frames, losses_there, seen)
-    parts = {"Land": land, "Minimizer": minimizer, "Camera": lens, "Camera Rig": rig}
-    parts |= {"Bead": mark, "Live loss": label}
-    parts |= look.flesh_lights(relief, settings.azimuth)
+    for n in range(len(shown)):
+        bead = overlay.bead(seen)
+        bead.parent = lands[_named("Land", n)]
+        made |= {
+            _named("Bead", n): bead,
+            _named("Live loss", n): overlay.live_loss(bead, lens, seen),
+        }
+    made |= look.flesh_lights(scale.relief, settings.azimuth)
     if settings.titles:
         aspect = settings.width / settings.height
-        sentences = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
-        lines = recipe_lines(shown, settings.scale)
-        parts |= overlay.titles(lens, aspect, sequence.title, sentences, lines)
+        sentences = len(_sentences(sequence))
+        made |= overlay.titles(lens, aspect, sentences)
+    return made
 
-    collection = bpy.data.collections.new(sequence.title)
-    collection[MARK] = str(sequence.path)
-    for name, part in parts.items():
-        part[MARK] = name
-        collection.objects.link(part)
-    scene.collection.children.link(collection)
-    scene.camera = lens
-    if scene.world:
-        scene.world.use_fake_user = True  # the artist's own: kept, though not used
-    scene.world = look.black_world()
-    scene.frame_set(1)
-    return collection
+
+def _write(
+    sequence: Sequence,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    there: dict[str, bpy.types.Object],
+    settings: Settings,
+) -> list[str]:
+    """Write tracks, labels and texts into the parts that are there; return what would not take."""
+    written: dict[bpy.types.Object, bool] = {}
+    for n, given in enumerate(shown):
+        if land := there.get(_named("Land", n)):
+            clock = surface.clock(land)
+            if bead := there.get(_named("Bead", n)):
+                written[bead] = overlay.key_bead(bead, clock, _places(given, scale))
+            if label := there.get(_named("Live loss", n)):
+                written[label] = overlay.key_loss(label, clock, given.minimizer[:, 2])
+            if n == 0 and (minimizer := there.get("Minimizer")):
+                frames, when = _seen(land)
+                places = _followed(given, scale, when)
+                written[minimizer] = camera.key_track(minimizer, frames, places)
+    lines = {"Title": [sequence.title], "Sentence": _sentences(sequence)}
+    lines["Recipe"] = recipe_lines(shown[0], settings.scale)
+    for name, text in lines.items():
+        if name in there:
+            written[there[name]] = overlay.write(there[name], "\n".join(text))
+    return [thing.name for thing, was in written.items() if not was]
+
+
+def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """Return film frames and the snapshot that the land shows at each, as it is timed now."""
+    owner, path, each = surface.clock(land)
+    animation = owner.animation_data
+    curve = compat.fcurves(owner).find(path) if animation and animation.action else None
+    if curve is None:  # it stands still, or something else drives it
+        scene = bpy.context.scene
+        frames = np.array([scene.frame_start, max(scene.frame_end, scene.frame_start + 1)])
+        return frames, np.full(2, owner.path_resolve(path) / each)
+    first, last = (round(frame) for frame in curve.range())
+    frames = np.arange(first, max(last, first + 1) + 1)
+    return frames, np.array([curve.evaluate(frame) for frame in frames]) / each
+
+
+def _followed(shown: Surface, scale: heights.HeightScale, when: np.ndarray) -> np.ndarray:
+    """Return the minimizer's places ``(len(when), 3)`` at moments counted in snapshots."""
+    places = _places(shown, scale)
+    return np.column_stack([np.interp(when, np.arange(len(places)), axis) for axis in places.T])
+
+
+def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
+    """Return where the minimizer stands on the land: ``(n, 3)``, Blender units."""
+    unit = surface.WIDTH / (shown.alpha[-1] - shown.alpha[0])
+    inside = (shown.minimizer[:, :2] - shown.origin) * unit
+    return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
 
 def _framing(settings: Settings) -> camera.Framing:
@@ -165,11 +441,10 @@ def _framing(settings: Settings) -> camera.Framing:
     )
 
 
-def _minimizer_places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
-    """Return where the minimizer stands on the land: ``(n, 3)``, Blender units."""
-    unit = surface.WIDTH / (shown.alpha[-1] - shown.alpha[0])
-    inside = (shown.minimizer[:, :2] - shown.origin) * unit
-    return np.column_stack([inside, scale(shown.minimizer[:, 2])])
+def _sentences(sequence: Sequence) -> list[str]:
+    """Return the lines below the title."""
+    given = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
+    return [line for sentence in given for line in textwrap.wrap(sentence, overlay.LINE)]
 
 
 def recipe_lines(shown: Surface, scale: str) -> list[str]:
@@ -178,13 +453,14 @@ def recipe_lines(shown: Surface, scale: str) -> list[str]:
     lines = [attrs.get("network", ""), attrs.get("data", ""), attrs.get("optimizer", "")]
     if "batch" in attrs:
         mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
-        lines.append(f"loss of {attrs['batch']} images{mode}")
+        lines.append(f"loss of a batch of {attrs['batch']}{mode}")
     points = f"{shown.points():,}".replace(",", " ")
     lines.append(f"{len(shown.frames)} x {points} points, {scale} scale")
     return [part for line in lines for part in textwrap.wrap(line, LINE)]
 
 
 def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
+    """Set a scene to Cycles, and to the sizes and lengths of the film."""
     render, cycles = scene.render, scene.cycles
     render.engine = "CYCLES"
     render.resolution_x, render.resolution_y = settings.width, settings.height
@@ -195,6 +471,7 @@ def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
     render.use_motion_blur = settings.motion_blur
     render.motion_blur_shutter = 0.5
     compat.write_as_png(render.image_settings)
+    render.filepath = "//frames/"  # 0001.png and so on, as our own rendering calls them
     cycles.samples = settings.samples
     cycles.use_adaptive_sampling = True
     cycles.use_denoising = True
@@ -209,8 +486,3 @@ def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
         "poster_width": settings.poster_width,
         "poster_samples": settings.poster_samples,
     }
-
-
-def parts(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
-    """Return a scene's objects of ours by what they are, whatever they are called now."""
-    return {thing[MARK]: thing for thing in scene.objects if MARK in thing}

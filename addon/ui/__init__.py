@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import bpy
 
-from . import commands, operators, panel
+from . import commands, computing, operators, panel, preferences
 
-CLASSES = (*operators.CLASSES, *panel.CLASSES)
+CLASSES = (
+    *preferences.CLASSES,
+    *operators.CLASSES,
+    *panel.CLASSES,
+    *computing.CLASSES,
+)
 
 _commands: list[object] = []
 
@@ -15,6 +20,8 @@ def register() -> None:
     """Register classes, the File > Import entry and ``blender -c moving_lands``."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    panel.register()
+    computing.register()
     bpy.types.TOPBAR_MT_file_import.append(operators.menu_entry)
     _commands.append(bpy.utils.register_cli_command("moving_lands", commands.main))
 
@@ -24,5 +31,7 @@ def unregister() -> None:
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
     bpy.types.TOPBAR_MT_file_import.remove(operators.menu_entry)
+    computing.unregister()
+    panel.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -13,7 +13,7 @@ import bpy
 
 from .. import judge, render, stage
 from ..progress import Counter, quiet
-from ..sequence import SequenceError, open_sequence
+from ..sequence import SequenceError
 
 
 def main(arguments: list[str]) -> int:
@@ -76,12 +76,11 @@ def _frames(text: str) -> range:
 
 def build(file: Path, blend: Path) -> None:
     """Build a shot from a sequence and save it; the .blend appears whole or not at all."""
-    with open_sequence(file) as sequence:
-        settings = stage.Settings.of_recipe(sequence.recipe)
-        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        shown = next(iter(sequence.surfaces.values()))
-        count = Counter("importing", len(shown.frames))
-        stage.build(sequence, settings, count.step)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    percent = Counter("importing", 100)
+    for progress in stage.importing(file):
+        while percent.done < round(100 * progress):
+            percent.step()
     blend.parent.mkdir(parents=True, exist_ok=True)
     partial = blend.with_name(f".{blend.stem}.writing.blend")
     with quiet():

@@ -2,48 +2,284 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from .. import stage
-from ..sequence import open_sequence
+from .. import solid, stage
+from ..sequence import Selection, cache_size, open_sequence
+from . import contents
+from .preferences import preferences
+from .stepping import InSteps
+
+UNDOABLE = {"REGISTER", "UNDO"}
 
 
-class MOVING_LANDS_OT_import_sequence(bpy.types.Operator, ImportHelper):
-    """Build an animated loss landscape, with camera, light and titles, from a sequence file."""
+class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper):
+    """Build a shot from a sequence file."""
 
     bl_idname = "moving_lands.import_sequence"
     bl_label = "Import Loss Landscape"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_description = "Build an animated loss landscape, with camera, light and titles"
+    bl_options = UNDOABLE
+
+    filename_ext = ".h5"
+    filter_glob: bpy.props.StringProperty(default="*.h5;*.hdf5", options={"HIDDEN"})
+    whole: bpy.props.BoolProperty(
+        name="Whole Shot",
+        description="Make the camera, lights, titles and render settings too, not the land alone",
+        default=True,
+    )
+    first: bpy.props.IntProperty(
+        name="Snapshot First", description="First snapshot to bring in, counted from 0", min=0
+    )
+    last: bpy.props.IntProperty(
+        name="Snapshot Last",
+        description="Last snapshot to bring in; -1 is the latest",
+        default=-1,
+        min=-1,
+    )
+    every: bpy.props.IntProperty(
+        name="Snapshot Step", description="Bring in every n-th snapshot only", default=1, min=1
+    )
+    thin: bpy.props.IntProperty(
+        name="Grid Step", description="Bring in every n-th row and column only", default=1, min=1
+    )
+    storage: bpy.props.EnumProperty(
+        name="Storage",
+        description="Where the snapshots are kept",
+        items=(
+            ("AUTO", "Automatic", "Shape keys, up to the memory that the preferences allow"),
+            ("KEYS", "Shape Keys", "In memory and in the .blend: the fastest to play"),
+            ("CACHE", "Mesh Cache", "In a file beside the .blend, read while it plays"),
+        ),
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.in_steps = True
+        if self.filepath:  # dropped
+            manager = context.window_manager
+            return manager.invoke_props_dialog(self, width=380, confirm_text="Import")
+        return ImportHelper.invoke(self, context, event)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        contents.draw(layout, _chosen(self, context), self.thin)
+        layout.prop(self, "whole")
+        column = layout.column(align=True)
+        column.prop(self, "first")
+        column.prop(self, "last", text="Last")
+        column.prop(self, "every", text="Step")
+        layout.prop(self, "thin")
+        layout.prop(self, "storage")
+
+    def steps(self, context: bpy.types.Context) -> Generator[float, None, bpy.types.Collection]:
+        selection = Selection(self.first, self.last, self.every, self.thin)
+        path = bpy.path.abspath(self.filepath)
+        cache = self.storage == "CACHE"
+        if self.storage == "AUTO":
+            with open_sequence(path) as sequence:
+                shown = [given.select(selection) for given in sequence.surfaces.values()]
+                budget = preferences(context).memory_budget * 1e9
+                cache = sum(map(cache_size, shown)) > budget
+        return (yield from stage.importing(path, None, stage.Options(selection, cache, self.whole)))
+
+    def done(self, result: bpy.types.Collection) -> str:
+        land = stage.parts_of(result)["Land"]
+        count = land.data[stage.surface.GRID][2]
+        return f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
+
+
+def _chosen(operator: bpy.types.Operator, context: bpy.types.Context) -> str:
+    """Return the file that an operator is about to open: in a browser, the one that is marked."""
+    browser = getattr(context.space_data, "params", None)
+    if browser is not None and context.area.type == "FILE_BROWSER":
+        return str(Path(browser.directory.decode(errors="replace"), browser.filename))
+    return operator.filepath
+
+
+class OfShot:
+    """What operators on the shot at hand have in common."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if stage.shot_of(context) is None:
+            cls.poll_message_set("Import a sequence first.")
+            return False
+        return context.mode == "OBJECT"
+
+
+class _Updating(InSteps, OfShot):
+    def done(self, result: list[str]) -> str:
+        kept = f"; changed by hand and kept: {', '.join(result)}" if result else ""
+        return f"The land is up to date{kept}"
+
+
+class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
+    """Bring a shot up to date with its file."""
+
+    bl_idname = "moving_lands.update"
+    bl_label = "Update Land"
+    bl_description = (
+        "Read the sequence file again, which may have grown: heights and tracks are renewed, "
+        "and nothing that was changed by hand"
+    )
+    bl_options = UNDOABLE
+
+    filepath: bpy.props.StringProperty(
+        name="File",
+        description="Sequence file; where empty, the one that the land was made of",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.in_steps = True
+        return self.execute(context)
+
+    def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
+        shot, path = stage.shot_of(context), bpy.path.abspath(self.filepath)
+        if path:  # the shot that shows it, if one does
+            same = [c for c in stage.shots(context.scene) if stage.source_of(c) == Path(path)]
+            shot = same[0] if same else shot
+        return stage.updating(shot, path or None)
+
+
+class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
+    """Show another file in a shot."""
+
+    bl_idname = "moving_lands.replace"
+    bl_label = "Replace Land"
+    bl_description = (
+        "Show another sequence file in the same land: materials, lights, cameras and all that "
+        "was changed by hand stay"
+    )
+    bl_options = UNDOABLE
 
     filename_ext = ".h5"
     filter_glob: bpy.props.StringProperty(default="*.h5;*.hdf5", options={"HIDDEN"})
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.in_steps = True
+        return ImportHelper.invoke(self, context, event)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        contents.draw(self.layout, _chosen(self, context))
+
+    def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
+        return stage.updating(stage.shot_of(context), bpy.path.abspath(self.filepath))
+
+
+class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
+    """Change the height scale of a shot."""
+
+    bl_idname = "moving_lands.set_heights"
+    bl_label = "Set Heights"
+    bl_description = "Change how losses become heights; the sequence file is read again"
+    bl_options = UNDOABLE
+
+    scale: bpy.props.EnumProperty(
+        name="Scale",
+        description="Transform from loss to height, one for the whole shot",
+        items=(
+            ("log", "Logarithmic", "Equal ratios of losses are equal heights"),
+            ("linear", "Linear", "Heights are losses"),
+            ("symlog", "Symmetric Log", "Logarithmic on both sides of zero, for negative losses"),
+        ),
+    )
+    relief: bpy.props.FloatProperty(
+        name="Relief",
+        description="Height of the highest loss over the lowest, in widths of the land",
+        default=0.24,
+        min=0.001,
+        soft_max=1.0,
+    )
+    clip_low: bpy.props.FloatProperty(
+        name="Floor",
+        description="Share of all points, the lowest, that becomes one plain",
+        subtype="PERCENTAGE",
+        max=99.0,
+        min=0.0,
+    )
+    clip_high: bpy.props.FloatProperty(
+        name="Ceiling",
+        description="Share of all points above which the land is one plateau",
+        subtype="PERCENTAGE",
+        default=100.0,
+        min=1.0,
+        max=100.0,
+    )
+    reverse: bpy.props.BoolProperty(name="Reversed", description="Turn valleys into peaks")
+
+    KEYS = ("scale", "relief", "clip_low", "clip_high", "reverse")
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        settings, _ = stage.made_with(stage.shot_of(context))
+        for key in self.KEYS:
+            setattr(self, key, getattr(settings, key))
+        self.in_steps = True
+        return context.window_manager.invoke_props_dialog(self)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        for key in self.KEYS:
+            layout.prop(self, key)
+
+    def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
+        shot = stage.shot_of(context)
+        settings, _ = stage.made_with(shot)
+        changed = {key: getattr(self, key) for key in self.KEYS}
+        return stage.updating(shot, None, dataclasses.replace(settings, **changed))
+
+
+class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):
+    """Give the lands walls."""
+
+    bl_idname = "moving_lands.add_skirt"
+    bl_label = "Add Skirt"
+    bl_description = "Draw the land's border down to a base, by a modifier"
+    bl_options = UNDOABLE
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        manager = context.window_manager
-        try:
-            with open_sequence(self.filepath) as sequence:
-                shown = next(iter(sequence.surfaces.values()))
-                manager.progress_begin(0, len(shown.frames))
-                done = 0
+        return _on_lands(self, context, solid.add_skirt)
 
-                def step() -> None:
-                    nonlocal done
-                    done += 1
-                    manager.progress_update(done)
 
-                stage.build(sequence, stage.Settings.of_recipe(sequence.recipe), step)
-                count = len(shown.frames)
-        except (ValueError, OSError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        except MemoryError:
-            self.report({"ERROR"}, f"{self.filepath}: not enough memory for this sequence.")
-            return {"CANCELLED"}
-        finally:
-            manager.progress_end()
-        self.report({"INFO"}, f"{sequence.title}: {count} snapshots of {shown.points()} points.")
-        return {"FINISHED"}
+class MOVING_LANDS_OT_add_thickness(OfShot, bpy.types.Operator):
+    """Give the lands a lower side."""
+
+    bl_idname = "moving_lands.add_thickness"
+    bl_label = "Add Thickness"
+    bl_description = "Give the land a lower side, by a modifier"
+    bl_options = UNDOABLE
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return _on_lands(self, context, solid.add_thickness)
+
+
+def _on_lands(operator: bpy.types.Operator, context: bpy.types.Context, add: object) -> set[str]:
+    lands = stage.lands_of(stage.shot_of(context))
+    for land in lands:
+        add(land)
+    return {"FINISHED"} if lands else {"CANCELLED"}
+
+
+class MOVING_LANDS_FH_sequence(bpy.types.FileHandler):
+    """Sequence files dropped on a window."""
+
+    bl_idname = "MOVING_LANDS_FH_sequence"
+    bl_label = "Loss Landscape Sequence"
+    bl_import_operator = "moving_lands.import_sequence"
+    bl_file_extensions = ".h5;.hdf5"
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return context.area is not None and context.area.type in {"VIEW_3D", "OUTLINER"}
 
 
 def menu_entry(self: bpy.types.Menu, context: bpy.types.Context) -> None:
@@ -53,4 +289,12 @@ def menu_entry(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     )
 
 
-CLASSES = (MOVING_LANDS_OT_import_sequence,)
+CLASSES = (
+    MOVING_LANDS_OT_import_sequence,
+    MOVING_LANDS_OT_update,
+    MOVING_LANDS_OT_replace,
+    MOVING_LANDS_OT_set_heights,
+    MOVING_LANDS_OT_add_skirt,
+    MOVING_LANDS_OT_add_thickness,
+    MOVING_LANDS_FH_sequence,
+)

@@ -1,20 +1,29 @@
-"""The sidebar tab "Moving Lands": import, and what an artist most often reaches for."""
+"""The sidebar tab "Moving Lands": what a file holds, import, and what is most often reached for."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import bpy
 
 from .. import stage
-from .operators import MOVING_LANDS_OT_import_sequence
+from ..cache import modifier as mesh_cache
+from . import contents, operators
+
+CATEGORY = "Moving Lands"
+
+
+class MOVING_LANDS_PG_shot(bpy.types.PropertyGroup):
+    """What the panel remembers with a scene."""
+
+    file: bpy.props.StringProperty(
+        name="File", description="Sequence file to look at and to import", subtype="FILE_PATH"
+    )
 
 
 class MOVING_LANDS_PT_shot(bpy.types.Panel):
     """The shot in this scene: what it shows, and its first handles."""
 
     bl_label = "Shot"
-    bl_category = "Moving Lands"
+    bl_category = CATEGORY
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
 
@@ -22,30 +31,67 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.operator(MOVING_LANDS_OT_import_sequence.bl_idname, icon="IMPORT")
-        parts = stage.parts(context.scene)
-        if land := parts.get("Land"):
+        shot = stage.shot_of(context)
+        if shot is None:
+            _before(layout, context)
+            return
+        parts = stage.parts_of(shot)
+        source = stage.source_of(shot)
+        layout.label(text=shot.name, icon="RNDCURVE")
+        layout.label(text=source.name, icon="FILE" if source.exists() else "ERROR")
+        row = layout.row(align=True)
+        row.operator(operators.MOVING_LANDS_OT_update.bl_idname, icon="FILE_REFRESH", text="Update")
+        row.operator(
+            operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
+        )
+        for land in stage.lands_of(shot):
             _land(layout, land)
         if lens := parts.get("Camera"):
             _camera(layout, lens, parts.get("Camera Rig"))
 
 
+def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Draw the choice of a file, what is in it, and its import."""
+    settings = context.scene.moving_lands_shot
+    layout.prop(settings, "file", text="", placeholder="Sequence File (.h5)")
+    contents.draw(layout, settings.file)
+    row = layout.row()
+    row.scale_y = 1.3
+    importing = operators.MOVING_LANDS_OT_import_sequence.bl_idname
+    row.operator(importing, icon="IMPORT", text="Import").filepath = settings.file
+    if not settings.file:
+        layout.label(text="Or drop a file on the viewport", icon="INFO")
+
+
 def _land(layout: bpy.types.UILayout, land: bpy.types.Object) -> None:
+    header, body = layout.panel(f"moving_lands_{land.name}", default_closed=False)
+    header.label(text=land.name)
+    if body is None:
+        return
     keys = land.data.shape_keys
-    facts = layout.column(align=True)
-    for collection in land.users_collection:
-        if stage.MARK in collection:
-            facts.label(text=Path(collection[stage.MARK]).name, icon="FILE")
-    facts.label(text=f"{len(land.data.vertices):,} points", icon="MESH_GRID")
-    if keys:  # an artist may have applied them
-        facts.label(text=f"{len(keys.key_blocks)} snapshots", icon="SHAPEKEY_DATA")
-        layout.prop(keys, "eval_time", text="Training Time")
+    kept = f"{len(keys.key_blocks)} shape keys" if keys else "mesh cache"
+    body.label(text=f"{len(land.data.vertices):,} points, {kept}", icon="MESH_GRID")
+    column = body.column()
+    if cache := mesh_cache(land):
+        column.prop(cache, "eval_frame", text="Training Time")
+    elif keys:  # an artist may have applied them
+        column.prop(keys, "eval_time", text="Training Time")
+    row = body.row(align=True)
+    row.operator(
+        operators.MOVING_LANDS_OT_set_heights.bl_idname, text="Heights", icon="MOD_DISPLACE"
+    )
+    row.operator(operators.MOVING_LANDS_OT_add_skirt.bl_idname, text="Skirt", icon="ADD")
+    row.operator(operators.MOVING_LANDS_OT_add_thickness.bl_idname, text="Thickness", icon="ADD")
 
 
 def _camera(
     layout: bpy.types.UILayout, lens: bpy.types.Object, rig: bpy.types.Object | None
 ) -> None:
-    column = layout.column(align=True)
+    header, body = layout.panel("moving_lands_camera", default_closed=False)
+    header.label(text="Camera")
+    if body is None:
+        return
+    column = body.column(align=True)
     column.prop(lens.data, "lens")
     column.prop(lens.data, "shift_x")
     column.prop(lens.data, "shift_y", text="Y")
@@ -54,4 +100,14 @@ def _camera(
             column.prop(constraint, "influence", text="Follow", slider=True)
 
 
-CLASSES = (MOVING_LANDS_PT_shot,)
+CLASSES = (MOVING_LANDS_PG_shot, MOVING_LANDS_PT_shot)
+
+
+def register() -> None:
+    """Give every scene its settings, once the classes are registered."""
+    bpy.types.Scene.moving_lands_shot = bpy.props.PointerProperty(type=MOVING_LANDS_PG_shot)
+
+
+def unregister() -> None:
+    """Take them back."""
+    del bpy.types.Scene.moving_lands_shot

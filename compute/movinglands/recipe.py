@@ -141,12 +141,18 @@ class Film:
 class Look:
     """Material, light and the transform from loss to height.
 
-    ``relief`` is the height of the land over the width of the window.
+    ``relief`` is the height of the land over the width of the window. ``clip_low`` and
+    ``clip_high`` are the percentages of all points between which heights tell losses apart;
+    ``reverse`` turns valleys into peaks. Several surfaces stand side by side, or over each other.
     """
 
     name: str = _one_of("flesh")
     scale: str = _one_of("log", "linear", "symlog")
     relief: float = _number(0.24, 0.001, 100)
+    clip_low: float = _number(0.0, 0, 100)
+    clip_high: float = _number(100.0, 0, 100)
+    reverse: bool = False
+    arrange: str = _one_of("side", "over")
 
 
 @dataclass(frozen=True)

@@ -8,34 +8,12 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
+from funnel import FRAMES, funnel
 
 from addon import sequence, stage
-from movinglands.sequence import Frame, SurfaceData, write_sequence
+from movinglands.sequence import write_sequence
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES, SIZE = 6, 33
-
-
-def funnel() -> SurfaceData:
-    """A plateau with folds that sinks into a funnel, as real ones do; odd, so it has a middle."""
-    axis = np.linspace(-1.2, 1.2, SIZE)
-    b, a = np.meshgrid(axis, axis, indexing="ij")
-    folds = 2.4 + 0.4 * np.sin(5 * a + 2 * b) * (a**2 + b**2) + a**2
-    depths = np.geomspace(1.0, 0.02, FRAMES)
-    frames = [
-        (folds * (1 - (1 - d) * np.exp(-4 * (a**2 + b**2)))).astype(np.float32) for d in depths
-    ]
-    middle = SIZE // 2
-    losses = [float(frame[middle, middle]) for frame in frames]
-    return SurfaceData(
-        alpha=axis,
-        beta=axis,
-        step=np.arange(FRAMES) * 50,
-        origin=np.zeros((FRAMES, 2)),
-        minimizer=np.column_stack([np.zeros(FRAMES), np.zeros(FRAMES), losses]),
-        frame=lambda t: Frame(frames[t]),
-        attrs={"network": "a funnel", "data": "none", "batch": 8, "mode": "train"},
-    )
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,16 @@
 """What an artist clicks."""
 
+import shutil
+from pathlib import Path
+
 import bpy
 import pytest
+from funnel import funnel
 
 import addon
 from addon import stage
+from addon.ui import operators
+from movinglands.sequence import write_sequence
 
 
 @pytest.fixture
@@ -12,6 +18,27 @@ def registered(empty):
     addon.register()
     yield
     addon.unregister()
+
+
+@pytest.fixture
+def own_file(tiny_file, tmp_path):
+    """A sequence that a test may change."""
+    return Path(shutil.copy(tiny_file, tmp_path))
+
+
+@pytest.fixture
+def imported(registered, own_file):
+    """A shot, as a click on Import makes it."""
+    bpy.ops.moving_lands.import_sequence(filepath=str(own_file))
+    (shot,) = stage.shots(bpy.context.scene)
+    return shot
+
+
+@pytest.fixture(scope="module")
+def other_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("other") / "other.h5"
+    write_sequence(path, "OTHER", "", {"network": funnel(frames=3, size=21)})
+    return path
 
 
 def contents():
@@ -26,21 +53,43 @@ def test_import_builds_the_shot(registered, tiny_file):
     assert bpy.context.scene.camera == parts["Camera"]
 
 
-def test_a_bad_file_is_reported_and_leaves_nothing(registered, tmp_path):
+def test_import_of_a_part(registered, tiny_file):
+    bpy.ops.moving_lands.import_sequence(
+        filepath=str(tiny_file), whole=False, first=1, last=4, every=2, thin=2
+    )
+    (land,) = stage.parts(bpy.context.scene).values()
+    names = [key.name for key in land.data.shape_keys.key_blocks]
+    assert names == ["step 50", "step 150", "step 200"]
+    assert len(land.data.vertices) == 17 * 17
+
+
+@pytest.mark.parametrize(("budget", "cached"), [(0.0, True), (1.0, False)])
+def test_memory_decides_on_the_storage(
+    registered, tiny_file, tmp_path, monkeypatch, budget, cached
+):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    monkeypatch.setattr(
+        operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
+    )
+    bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file))
+    assert (stage.parts(bpy.context.scene)["Land"].data.shape_keys is None) == cached
+    assert bool(list(tmp_path.glob("*.pc2"))) == cached
+
+
+def test_a_cache_needs_a_saved_blend(registered, tiny_file):
+    with pytest.raises(RuntimeError, match=r"save the \.blend first"):
+        bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), storage="CACHE")
+    assert not stage.shots(bpy.context.scene)
+
+
+@pytest.mark.parametrize("operator", ["import_sequence", "replace", "update"])
+def test_a_bad_file_is_reported_and_leaves_nothing(imported, tmp_path, operator):
     bad = tmp_path / "bad.h5"
     bad.write_text("not a sequence")
     before = contents()
     with pytest.raises(RuntimeError, match="not an HDF5 file"):
-        bpy.ops.moving_lands.import_sequence(filepath=str(bad))
+        getattr(bpy.ops.moving_lands, operator)(filepath=str(bad))
     assert contents() == before
-
-
-def test_import_can_be_undone(registered, tiny_file):
-    bpy.ops.ed.undo_push(message="before")
-    bpy.ops.moving_lands.import_sequence("EXEC_DEFAULT", True, filepath=str(tiny_file))
-    assert stage.parts(bpy.context.scene)
-    bpy.ops.ed.undo()
-    assert not stage.parts(bpy.context.scene)
 
 
 def test_import_takes_any_scene_as_it_is(registered, tiny_file):
@@ -56,8 +105,96 @@ def test_import_takes_any_scene_as_it_is(registered, tiny_file):
     assert world.users == 1
 
 
+def test_a_second_import_is_a_second_shot(imported, other_file):
+    bpy.ops.moving_lands.import_sequence(filepath=str(other_file), whole=False)
+    first, second = stage.shots(bpy.context.scene)
+    assert {first.name, second.name} == {"TINY", "OTHER"}
+    bpy.context.view_layer.objects.active = stage.lands_of(second)[0]
+    assert stage.shot_of(bpy.context) == second
+    bpy.ops.moving_lands.update()
+    assert len(stage.lands_of(first)[0].data.vertices) == 33 * 33
+    assert len(stage.lands_of(second)[0].data.vertices) == 21 * 21
+
+
+def look():
+    """What operators change: lands' files, snapshots, points, heights and modifiers."""
+    scene = bpy.context.scene
+    scene.frame_set(scene.frame_end)
+    graph = bpy.context.evaluated_depsgraph_get()
+    found = []
+    for shot in stage.shots(scene):
+        for land in stage.lands_of(shot):
+            middle = land.evaluated_get(graph).data.vertices[len(land.data.vertices) // 3]
+            names = [modifier.name for modifier in land.modifiers]
+            keys = len(land.data.shape_keys.key_blocks)
+            found.append((shot[stage.MARK], keys, len(land.data.vertices), middle.co.z, names))
+    return found
+
+
+OPERATORS = {
+    "update": {},
+    "replace": {"filepath": None},
+    "set_heights": {"scale": "linear", "relief": 0.5, "reverse": True},
+    "add_skirt": {},
+    "add_thickness": {},
+    "import_sequence": {"filepath": None},
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_operator_can_be_undone(imported, other_file, own_file, name):
+    given = {k: str(other_file) if v is None else v for k, v in OPERATORS[name].items()}
+    if name == "update":
+        write_sequence(own_file, "TINY", "", {"network": funnel(frames=8)})
+    before = look()
+    bpy.ops.ed.undo_push(message="before")
+    operator = getattr(bpy.ops.moving_lands, name)
+    assert operator("EXEC_DEFAULT", True, **given) == {"FINISHED"}
+    after = look()
+    assert after != before
+    bpy.ops.ed.undo()
+    assert look() == before
+    bpy.ops.ed.redo()
+    assert look() == after
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name != "import_sequence"])
+def test_without_a_shot_there_is_nothing_to_do(registered, name):
+    assert not getattr(bpy.ops.moving_lands, name).poll()
+
+
+def test_every_operator_and_property_has_a_tooltip(registered):
+    found = [name for name in dir(bpy.types) if name.startswith("MOVING_LANDS_")]
+    assert len(found) > 8
+    for name in found:
+        kind = getattr(bpy.types, name)
+        if "_OT_" in name:
+            rna = getattr(bpy.ops.moving_lands, name.split("_OT_")[1]).get_rna_type()
+            assert rna.description, name
+        elif "_PG_" in name or "_AP_" in name:
+            rna = kind.bl_rna
+        else:
+            continue
+        own = set(kind.__annotations__)
+        for prop in rna.properties:
+            if prop.identifier in own and not prop.is_hidden:
+                assert prop.description, f"{name}.{prop.identifier}"
+                assert not prop.description.endswith("."), f"{name}.{prop.identifier}"
+
+
+def test_a_dropped_file_is_imported(registered):
+    (handler,) = [
+        kind
+        for kind in bpy.types.FileHandler.__subclasses__()
+        if kind.__name__.startswith("MOVING")
+    ]
+    assert handler.bl_import_operator == "moving_lands.import_sequence"
+    assert set(handler.bl_file_extensions.split(";")) == {".h5", ".hdf5"}
+
+
 def test_everything_unregisters(registered):
     addon.unregister()
-    assert not hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence")
+    assert not [name for name in dir(bpy.types) if name.startswith("MOVING_LANDS_")]
+    assert not hasattr(bpy.types.Scene, "moving_lands_shot")
     addon.register()
     assert hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence")

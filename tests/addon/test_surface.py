@@ -1,20 +1,15 @@
-"""The land: what is measured is what is seen, at every moment."""
+"""The land: what is measured is what is seen, at every moment, and what was done to it stays."""
 
 import bpy
+import h5py
 import numpy as np
 import pytest
+from lands import data_blocks, finish, seen, write_lands
 
-from addon import heights, stage, surface
+from addon import cache, compat, heights, solid, stage, surface
+from addon.sequence import Selection, SequenceError, open_sequence
 
-
-def seen(thing, frame):
-    """The vertices Blender shows at a film frame, which may lie between two."""
-    scene = bpy.context.scene
-    scene.frame_set(int(frame), subframe=frame - int(frame))
-    mesh = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    places = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
-    mesh.vertices.foreach_get("co", places)
-    return places.reshape(-1, 3)
+SCALE = heights.HeightScale("log", 0.02, 50.0, 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +47,10 @@ def test_the_uv_map_spans_the_window(land):
     uv = np.empty(len(layer.uv) * 2, dtype=np.float32)
     layer.uv.foreach_get("vector", uv)
     assert (uv.min(), uv.max()) == (0, 1)
+    vertices = np.empty(len(layer.uv), dtype=np.int32)
+    land.data.loops.foreach_get("vertex_index", vertices)
+    places = seen(land, 1)[vertices, :2]
+    assert uv.reshape(-1, 2) == pytest.approx(places / surface.WIDTH + 0.5, abs=1e-6)
 
 
 def test_one_curve_says_when_each_snapshot_is_seen(shot, land):
@@ -70,8 +69,290 @@ def test_a_land_too_large_for_memory_is_refused_before_it_is_built(shot):
 
     with pytest.raises(ValueError, match="1000000 frames of 1000000 points take 36000"):
         surface.check_memory(Vast())
+    surface.check_memory(Vast(), cached=True)
 
 
 def test_losses_of_a_diverged_network_stay_on_the_land():
     scale = heights.HeightScale("log", 0.1, 10, 2)
     assert scale([np.nan, np.inf, -np.inf, 0.01]).tolist() == [2, 2, 0, 0]
+
+
+@pytest.fixture
+def lands(empty, tmp_path):
+    """Make the surface of a new file, by rows, columns, snapshots and seed; see ``write_lands``."""
+    opened = []
+
+    def make(*size, **options):
+        path = tmp_path / f"{len(opened)}.h5"
+        losses = write_lands(path, *size, **options)
+        opened.append(open_sequence(path))
+        return opened[-1].__enter__().surfaces["network"], losses
+
+    yield make
+    for sequence in opened:
+        sequence.__exit__(None, None, None)
+
+
+def built(shown, path=None, last=31):
+    _, land = finish(surface.building(shown, SCALE, 1, last, path))
+    bpy.context.scene.collection.objects.link(land)
+    return land
+
+
+def shows(land, losses, first=1, last=31):
+    """Whether a land shows these snapshots, evenly spread over these frames."""
+    for frame, loss in zip(np.linspace(first, last, len(losses)), losses, strict=True):
+        found = seen(land, frame)[:, 2]
+        if found != pytest.approx(SCALE(loss).ravel(), abs=2e-5 * SCALE.relief):
+            return False
+    return True
+
+
+@pytest.fixture(params=["shape keys", "mesh cache"])
+def kept_in(request, tmp_path):
+    """Where the snapshots go: both ways are to do the same."""
+    return tmp_path / "land.pc2" if request.param == "mesh cache" else None
+
+
+def test_building_tells_its_progress(lands, kept_in):
+    shown, losses = lands(5, 7, 8)
+    yielded, land = finish(surface.building(shown, SCALE, 1, 31, kept_in))
+    assert yielded == pytest.approx(np.arange(1, 9) / 8)
+    assert not land.users_collection
+    bpy.context.scene.collection.objects.link(land)
+    assert shows(land, losses)
+
+
+def test_a_selection_is_built(lands, kept_in):
+    shown, losses = lands(9, 12, 11)
+    land = built(shown.select(Selection(2, every=4, thin=4)), kept_in)
+    assert shows(land, losses[[2, 6, 10]][:, ::4][:, :, [0, 4, 7, 11]])
+    assert np.ptp(seen(land, 1)[:, 0]) == pytest.approx(surface.WIDTH)
+
+
+def test_a_single_snapshot_stands_still(lands, kept_in):
+    shown, losses = lands(5, 7, 1)
+    land = built(shown, kept_in)
+    assert shows(land, losses, 1, 1)
+    assert shows(land, losses, 31, 31)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_building_given_up_leaves_nothing(lands, kept_in, tmp_path, after):
+    shown, _ = lands(5, 7, 8)
+    before, files = data_blocks(), set(tmp_path.iterdir())
+    steps = surface.building(shown, SCALE, 1, 31, kept_in)
+    for _ in range(after):
+        next(steps)
+    steps.close()
+    assert data_blocks() == before
+    assert set(tmp_path.iterdir()) == files
+
+
+def test_a_damaged_frame_leaves_nothing(lands, kept_in, tmp_path):
+    write_lands(tmp_path / "damaged.h5", 5, 7, 8)
+    with h5py.File(tmp_path / "damaged.h5", "r+") as file:
+        file["surfaces/network/loss"].id.write_direct_chunk((5, 0, 0), b"not what gzip writes")
+    before, files = data_blocks(), set(tmp_path.iterdir())
+    with open_sequence(tmp_path / "damaged.h5") as opened:
+        shown = opened.surfaces["network"]
+        with pytest.raises(SequenceError, match=r"network/loss: damaged at frame 5\.$"):
+            finish(surface.building(shown, SCALE, 1, 31, kept_in))
+    assert data_blocks() == before
+    assert set(tmp_path.iterdir()) == files
+
+
+def dress(land):
+    """Do to a land what artists do; return what is to be found on it afterwards."""
+    mesh = land.data
+    land.name, mesh.name = "my land", "my mesh"
+    for name in ("first", "second", "third"):
+        mesh.materials.append(bpy.data.materials.new(name))
+    land.material_slots[1].link = "OBJECT"
+    land.material_slots[1].material = bpy.data.materials.new("of the object")
+    land.parent = bpy.data.objects.new("turntable", None)
+    land["mine"], mesh["mine"] = "object", "mesh"
+    land.modifiers.new("bend", "SIMPLE_DEFORM").show_viewport = False
+    land.modifiers.new("round", "SUBSURF").show_viewport = False
+    solid.add_skirt(land).show_viewport = False
+    land.modifiers.move(2, 1)
+    land.vertex_groups.new(name="rim").add([0, 3], 0.5, "REPLACE")
+    land.location.x = 0.25
+    land.keyframe_insert("location", index=0, frame=1)
+    twin = bpy.data.objects.new("twin", mesh)
+    bpy.context.scene.collection.objects.link(twin)
+    follower = bpy.data.objects.new("follower", None)
+    owner, path, _ = surface.clock(land)
+    target = follower.driver_add("location", 2).driver.variables.new().targets[0]
+    target.id_type, target.id, target.data_path = owner.id_type, owner, path
+    follower.animation_data.drivers[0].driver.type = "SUM"
+    bpy.context.scene.collection.objects.link(follower)
+    return follower
+
+
+def dressing(land, follower):
+    """What is on a dressed land."""
+    target = follower.animation_data.drivers[0].driver.variables[0].targets[0]
+    twins = [thing.name for thing in bpy.data.objects if thing.data == land.data]
+    return {
+        "names": (land.name, land.data.name, *twins),
+        "materials": [(slot.link, slot.material.name) for slot in land.material_slots],
+        "modifiers": [(m.name, m.type) for m in land.modifiers],
+        "parent": land.parent.name,
+        "properties": (land["mine"], land.data["mine"]),
+        "groups": land.vertex_groups.keys(),
+        "clock": (target.id, target.data_path) == surface.clock(land)[:2],
+        "smooth": all(polygon.use_smooth for polygon in land.data.polygons),
+        "place": (land.location.x, land.animation_data.action is not None),
+        "data-blocks": data_blocks(),
+    }
+
+
+@pytest.mark.parametrize("size", [(5, 7, 4), (5, 7, 6), (5, 7, 2), (9, 6, 4), (3, 4, 9), (7, 5, 1)])
+def test_renewing_changes_heights_and_keeps_what_is_on_the_land(lands, kept_in, size):
+    land = built(lands(5, 7, 4)[0], kept_in)
+    follower = dress(land)
+    seen(land, 17)  # a clock that is not at 0
+    before = dressing(land, follower)
+    shown, losses = lands(*size, seed=3)
+    yielded, _ = finish(surface.renewing(land, shown, SCALE))
+    assert yielded == pytest.approx(np.arange(1, size[2] + 1) / size[2])
+    assert dressing(land, follower) == before
+    assert shows(land, losses)
+    assert not land.data.validate()
+    assert len(land.data.uv_layers) == 1
+    if size[:2] == (5, 7):
+        assert [group.weight for group in land.data.vertices[3].groups] == [0.5]
+    owner, _, spacing = surface.clock(land)
+    seen(land, 31)
+    assert follower.evaluated_get(bpy.context.evaluated_depsgraph_get()).location.z == (
+        pytest.approx(spacing * (size[2] - 1), rel=1e-5)
+    )
+    if not kept_in:
+        keys = owner.key_blocks
+        assert [key.name for key in keys] == [f"step {step}" for step in shown.step]
+        assert [key.frame for key in keys] == pytest.approx(10 * np.arange(size[2]), abs=1e-3)
+        assert not owner.use_relative
+
+
+def test_a_retimed_land_keeps_its_timing(lands, kept_in):
+    land = built(lands(5, 7, 4)[0], kept_in)
+    owner, path, _ = surface.clock(land)
+    compat.fcurves(owner).find(path).keyframe_points[1].co.x = 21
+    shown, losses = lands(5, 7, 7, seed=3)
+    finish(surface.renewing(land, shown, SCALE))
+    assert shows(land, losses[:4], 1, 21)
+    surface.pace(land, 3, 9)
+    assert shows(land, losses, 3, 9)
+
+
+def test_names_that_an_artist_gave_to_shape_keys_stay(lands):
+    land = built(lands(5, 7, 4)[0])
+    land.data.shape_keys.key_blocks[2].name = "it understands"
+    finish(surface.renewing(land, lands(5, 7, 5, seed=10)[0], SCALE))
+    names = [key.name for key in land.data.shape_keys.key_blocks]
+    assert names == ["step 10", "step 20", "it understands", "step 40", "step 50"]
+
+
+@pytest.mark.parametrize("size", [(5, 7, 6), (9, 6, 5)])
+def test_renewing_given_up_leaves_the_land_as_it_was(lands, kept_in, size, tmp_path):
+    first, losses = lands(5, 7, 4)
+    land = built(first, kept_in)
+    follower = dress(land)
+    shown, _ = lands(*size, seed=3)
+    before, files = dressing(land, follower), set(tmp_path.iterdir())
+    steps = surface.renewing(land, shown, SCALE)
+    for _ in range(size[2] - 1):
+        next(steps)
+    steps.close()
+    assert dressing(land, follower) == before
+    assert shows(land, losses)
+    assert set(tmp_path.iterdir()) == files
+
+
+def test_a_land_in_edit_mode_is_not_renewed(lands):
+    land = built(lands(5, 7, 4)[0])
+    bpy.context.view_layer.objects.active = land
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(ValueError, match=r"Land network is in Edit Mode: leave it first\."):
+        next(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
+
+
+def test_a_land_changed_by_hand_is_not_renewed(lands):
+    shown, _ = lands(5, 7, 4)
+    land = built(shown)
+    land.shape_key_add(name="mine")
+    with pytest.raises(ValueError, match="35 points and 4 shape keys, found 35 and 5"):
+        next(surface.renewing(land, shown, SCALE))
+    land.shape_key_clear()
+    land.data.vertices.add(1)
+    with pytest.raises(ValueError, match=r"changed by hand: expected 35 points .* found 36"):
+        next(surface.renewing(land, shown, SCALE))
+
+
+def test_a_renewed_cache_is_another_file(lands, tmp_path):
+    land = built(lands(5, 7, 4)[0], tmp_path / "land.pc2")
+    before = (tmp_path / "land.pc2").read_bytes()
+    for name in ("land 2.pc2", "land 3.pc2"):
+        finish(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
+        assert land.modifiers[0].filepath == str(tmp_path / name)
+    assert (tmp_path / "land.pc2").read_bytes() == before
+    given = tmp_path / "given.pc2"
+    finish(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE, given))
+    assert cache.modifier(land).filepath == str(given)
+
+
+def test_a_land_with_shape_keys_gets_no_cache(lands, tmp_path):
+    land = built(lands(5, 7, 4)[0])
+    steps = surface.renewing(land, lands(5, 7, 4)[0], SCALE, tmp_path / "land.pc2")
+    with pytest.raises(ValueError, match="Land network has shape keys: a mesh cache takes a new"):
+        next(steps)
+
+
+def test_a_clock_needs_something_that_runs(lands):
+    land = built(lands(5, 7, 4)[0])
+    land.shape_key_clear()
+    with pytest.raises(ValueError, match="Land network: expected shape keys or a Mesh Cache"):
+        surface.clock(land)
+
+
+def test_a_skirt_hangs_from_the_border_down_to_its_base(lands):
+    shown, _ = lands(5, 7, 4)
+    land = built(shown)
+    before = seen(land, 7)
+    skirt = solid.add_skirt(land, base=-0.7)
+    after = seen(land, 7)
+    np.testing.assert_array_equal(after[:35], before)
+    grid = before.reshape(5, 7, 3)
+    border = {tuple(p[:2]) for side in (grid[0], grid[-1], grid[:, 0], grid[:, -1]) for p in side}
+    assert {tuple(p[:2]) for p in after[35:]} == border
+    assert after[35:, 2] == pytest.approx(-0.7)
+    walls = land.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.polygons[24:]
+    assert len(walls) == len(after[35:]) == 20
+    assert not any(wall.use_smooth for wall in walls)
+    assert all(wall.normal.dot(wall.center.xy.to_3d()) > 0 for wall in walls)  # outwards
+    land.modifiers.remove(skirt)
+    np.testing.assert_array_equal(seen(land, 7), before)
+
+
+def test_a_skirt_and_a_thickness_are_kept_by_renewing(lands):
+    land = built(lands(5, 7, 4)[0])
+    solid.add_thickness(land, 0.3)
+    solid.add_skirt(land, -0.5)
+    shown, losses = lands(4, 6, 4, seed=3)
+    finish(surface.renewing(land, shown, SCALE))
+    places = seen(land, 1)
+    assert places[:24, 2] == pytest.approx(SCALE(losses[0]).ravel(), abs=1e-4)
+    assert len(places) > 24
+
+
+def test_a_thickness_grows_downwards(lands):
+    shown, _ = lands(5, 7, 4)
+    land = built(shown)
+    before = seen(land, 1)
+    solid.add_thickness(land, 0.3)
+    after = seen(land, 1)
+    assert len(after) == 2 * len(before)
+    np.testing.assert_array_equal(after[:35], before)
+    assert np.linalg.norm(after[35:] - before, axis=1) == pytest.approx(0.3, rel=0.5)
+    assert np.all(after[35:, 2] < before[:, 2])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from movinglands.files import write_whole
 
-from . import cluster, engine, gpu, memory, refinement
+from . import cluster, engine, gpu, importing, memory, refinement
 from .report import THREADS, Row
 
 SUBJECTS = {
@@ -21,6 +21,7 @@ SUBJECTS = {
     "refinement": refinement.bench,
     "cluster": cluster.bench,
     "memory": memory.bench,
+    "importing": importing.bench,
     "gpu": gpu.bench,
 }
 

@@ -45,8 +45,8 @@ def test_what_needs_no_blender_leans_on_nothing_that_does():
 
 
 def settings():
-    """The fields of ``addon.stage.Settings`` and their defaults, read without Blender."""
-    tree = ast.parse((ROOT / "addon" / "stage.py").read_text(encoding="utf-8"))
+    """The fields of ``addon.settings.Settings`` and their defaults, read without Blender."""
+    tree = ast.parse((ROOT / "addon" / "settings.py").read_text(encoding="utf-8"))
     (declared,) = [
         node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
     ]

@@ -1,0 +1,172 @@
+"""Who makes which file, where several processes and machines share the work of one folder.
+
+A claim is a file beside what is to be made, which only one process can create. While its owner
+lives it touches the claim every few seconds; one that nobody touches is a dead owner's, and can be
+followed by a next one: `.0003.png.1.claim`, then `.0003.png.2.claim`; the latest counts. No claim
+but one's own is removed before the file is there, so no two that live ever hold the same file.
+Clocks of machines are not compared: a claim's age is how long this process has seen it unchanged.
+
+No bpy here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+BEAT = 5.0
+"""Seconds between two touches of a claim."""
+
+SILENCE = 30.0
+"""Seconds without a touch after which its owner counts as dead."""
+
+LOOK = 0.5
+"""Seconds between two looks at what others make."""
+
+
+class Claims:
+    """This process's part in the work; a context manager that lets go of what it holds.
+
+    Parameters
+    ----------
+    waiting : callable
+        Called each time there is nothing to do but wait for others.
+    """
+
+    def __init__(self, waiting: Callable[[], None] = lambda: None) -> None:
+        self._waiting = waiting
+        self._held: Path | None = None
+        self._seen: dict[Path, tuple[int, float]] = {}
+        self._over = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Claims:
+        self._heart.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._heart.join()
+        self._let_go()
+
+    def share(
+        self, files: Sequence[Path], count: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Path]:
+        """Yield the files that this process is to make, one by one, until all are there.
+
+        Parameters
+        ----------
+        files : sequence of Path
+            In one folder. Each that is yielded must have been made when the next is asked for.
+        count : callable
+            Told how many of them are there, whoever made them.
+        """
+        while files:
+            there = set(os.listdir(files[0].parent))
+            left = [file for file in files if file.name not in there]
+            count(len(files) - len(left))
+            if not left:
+                return
+            latest = _latest(there)
+            mine = next((f for f in left if self._take(f, latest.get(f.name, 0))), None)
+            if mine:
+                yield mine
+                self._held = None
+                _clear(mine)
+            else:
+                self._waiting()
+                time.sleep(LOOK)
+
+    def _take(self, file: Path, latest: int) -> bool:
+        """Claim a file, unless somebody who lives has claimed it, or it is there."""
+        if latest and not self._is_dead(_claim(file, latest)):
+            return False
+        claim = _claim(file, latest + 1)
+        try:
+            with open(claim, "x") as made:
+                json.dump({"machine": _machine(), "process": os.getpid()}, made)
+        except FileExistsError:
+            return False
+        self._held = claim
+        if file.exists():  # since we looked
+            self._let_go()
+        return self._held is not None
+
+    def _is_dead(self, claim: Path) -> bool:
+        try:
+            with open(claim) as file:  # opened, a network's file is as it is now, not as cached
+                touched, owner = os.fstat(file.fileno()).st_mtime_ns, file.read()
+        except OSError:  # its owner is just done with it
+            return False
+        if _has_ended(owner):
+            return True
+        now = time.monotonic()
+        before, since = self._seen.setdefault(claim, (touched, now))
+        if touched != before:
+            self._seen[claim] = touched, now
+            return False
+        return now - since > SILENCE
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held.unlink(missing_ok=True)
+            self._held = None
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT):
+            if held := self._held:
+                with contextlib.suppress(OSError):  # the file is made; or the network is away
+                    os.utime(held)
+
+
+def _claim(file: Path, generation: int) -> Path:
+    return file.with_name(f".{file.name}.{generation}.claim")
+
+
+def _latest(names: set[str]) -> dict[str, int]:
+    """Return the latest generation of the claims among a folder's names, by what they claim."""
+    found: dict[str, int] = {}
+    for name in names:
+        if claim := re.fullmatch(r"\.(.+)\.(\d+)\.claim", name):
+            found[claim[1]] = max(int(claim[2]), found.get(claim[1], 0))
+    return found
+
+
+def _machine() -> str:
+    """Return what tells the processes' numbers here from those of others: host and container."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _has_ended(owner: str) -> bool:
+    """Return whether a claim's owner was a process of this machine that is no more."""
+    try:
+        known = json.loads(owner)
+        machine, process = known["machine"], int(known["process"])
+    except (ValueError, KeyError, TypeError):  # half-written: its silence will tell
+        return False
+    if machine != _machine() or not hasattr(os, "getpgid"):  # Windows: likewise
+        return False
+    try:
+        os.getpgid(process)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _clear(file: Path) -> None:
+    """Remove the claims on a file that is made, and what dead processes left of it."""
+    for old in file.parent.glob(f".{glob.escape(file.name)}.*"):
+        old.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""Four qualities to render a shot in, from a look at the motion to the film.
+
+They are applied when asked for, and to nothing but what they name; sizes are parts of the shot's
+own. An artist's values stay in the shot: the command line applies a quality to what it renders,
+and the panel's menu can be undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a quality sets.
+
+    Attributes
+    ----------
+    percentage : int
+        Of the shot's resolution.
+    samples : int
+        Paths for each pixel.
+    denoising : str
+        How carefully: FAST, BALANCED or HIGH.
+    motion_blur : bool
+        Whether what moves is blurred.
+    poster : bool
+        Whether the poster is worth its time.
+    """
+
+    percentage: int
+    samples: int
+    denoising: str
+    motion_blur: bool
+    poster: bool
+
+
+QUALITIES = {
+    "draft": Quality(25, 4, "FAST", motion_blur=False, poster=False),
+    "preview": Quality(50, 16, "BALANCED", motion_blur=False, poster=False),
+    "standard": Quality(100, 128, "HIGH", motion_blur=True, poster=True),
+    "final": Quality(100, 512, "HIGH", motion_blur=True, poster=True),
+}
+
+
+def apply(scene: bpy.types.Scene, name: str) -> None:
+    """Set a scene to a quality, for whichever engine it renders with."""
+    quality, render = QUALITIES[name], scene.render
+    render.resolution_percentage = quality.percentage
+    render.use_motion_blur = quality.motion_blur
+    owner, path = samples_of(scene)
+    setattr(owner, path, quality.samples)
+    if render.engine == "CYCLES":
+        scene.cycles.use_denoising = True
+        scene.cycles.denoising_quality = quality.denoising
+
+
+def samples_of(scene: bpy.types.Scene) -> tuple[bpy.types.bpy_struct, str]:
+    """Return where the scene's engine keeps its number of samples."""
+    if scene.render.engine == "CYCLES":
+        return scene.cycles, "samples"
+    return scene.eevee, "taa_render_samples"

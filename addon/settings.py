@@ -1,0 +1,80 @@
+"""What a shot is made with: the recipe's film, look and camera keys, one to one."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The film, look and camera keys of a recipe."""
+
+    fps: int = 24
+    seconds: float = 5.0
+    width: int = 640
+    height: int = 360
+    samples: int = 8
+    poster_at: float = 0.7
+    poster_width: int = 1280
+    poster_samples: int = 48
+    motion_blur: bool = False
+    titles: bool = True
+    scale: str = "log"
+    relief: float = 0.24
+    clip_low: float = 0.0
+    clip_high: float = 100.0
+    reverse: bool = False
+    arrange: str = "side"
+    lens: float = 45.0
+    azimuth: float = 60.0
+    elevation: float = -4.4
+    distance: float = 0.56
+    drift: float = 8.0
+    third: float = 0.41
+    rise: float = 0.36
+    follow: float = 1.0
+
+    @classmethod
+    def of_recipe(cls, recipe: dict[str, Any]) -> Settings:
+        """Take the settings out of a recipe; what it does not say stays at its default.
+
+        Raises
+        ------
+        ValueError
+            For a value of the wrong type, or a size that is not positive.
+        """
+        values = {}
+        for table in ("film", "look", "camera"):
+            given = recipe.get(table, {})
+            if not isinstance(given, dict):
+                raise ValueError(f"recipe: {table}: expected a table of keys, got {given!r}.")
+            for field in fields(cls):
+                if field.name in given:
+                    where = f"recipe: {table}.{field.name}"
+                    values[field.name] = _checked(given[field.name], field, where)
+        return cls(**values)
+
+    @property
+    def last_frame(self) -> int:
+        """The film's last frame; its first is 1."""
+        return max(2, round(self.fps * self.seconds))
+
+
+SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at", "clip_low")
+"""Settings that may be zero or less; every other number must be positive."""
+
+CHOICES = {"scale": ("log", "linear", "symlog"), "arrange": ("side", "over")}
+"""What words may be."""
+
+
+def _checked(value: Any, field: Field, where: str) -> Any:
+    """Hold a recipe's value against a setting: a file can come from anywhere."""
+    expected = type(field.default)
+    if type(value) is not expected and (expected, type(value)) != (float, int):
+        raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
+    if expected in (int, float) and not (field.name in SIGNED or value > 0):
+        raise ValueError(f"{where}: expected a positive number, got {value!r}.")
+    if value not in CHOICES.get(field.name, (value,)):
+        raise ValueError(f"{where}: expected one of {', '.join(CHOICES[field.name])}.")
+    return expected(value)

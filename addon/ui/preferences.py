@@ -1,0 +1,237 @@
+"""The add-on's preferences: what belongs to a machine and its artist, not to a shot.
+
+The computing half lives in a Python of its own. What is found there is asked for once, in the
+background, and remembered with the preferences.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+
+from ..background import Job
+from .drawing import redraw, sentence
+from .task import INTERVAL
+
+ROOT = __package__.rpartition(".addon")[0] or "addon"
+"""What Blender calls the extension: the package above this half."""
+
+def _memory() -> float:
+    """Return this machine's memory in GB."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    kilobytes = ctypes.c_ulonglong()
+    ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
+    return kilobytes.value * 1024 / 1e9
+
+
+DEFAULTS = SimpleNamespace(
+    python="",
+    folder=str(Path.home() / "Moving Lands"),
+    grow=True,
+    memory_budget=max(0.5, round(_memory() / 8, 1)),  # undo and rendering take three times more
+    found="",
+)
+"""The preferences as they are before anybody changes them."""
+
+
+def preferences(context: bpy.types.Context) -> Any:
+    """Return the preferences, or their defaults where the add-on is a module."""
+    addon = context.preferences.addons.get(ROOT)
+    return addon.preferences if addon else DEFAULTS
+
+
+def lands(context: bpy.types.Context, *words: str) -> list[str]:
+    """Return a command line of the computing half.
+
+    Raises
+    ------
+    ValueError
+        Where the preferences name no Python, or one that is not there.
+    """
+    chosen = preferences(context).python
+    if not chosen:
+        raise ValueError("No Python to compute with: choose one in the add-on's preferences.")
+    python = Path(chosen).expanduser()
+    if not python.is_file():
+        raise ValueError(f"{python}: no such file: choose a Python in the add-on's preferences.")
+    return [str(python), "-m", "movinglands.cli", *words]
+
+
+ENVIRONMENT = {"PYTHONSAFEPATH": "1"}
+"""For the computing half: a folder's own modules do not take the place of Python's."""
+
+
+class _Check:
+    """The question what there is in the chosen Python: while it is asked, and why it failed."""
+
+    job: Job | None = None
+    problem = ""
+
+
+def installation(context: bpy.types.Context) -> dict[str, Any]:
+    """Return what was found in the chosen Python: its ``version``, ``device`` and ``scenes``.
+
+    Empty where that is not known.
+    """
+    chosen = preferences(context)
+    found = json.loads(chosen.found or "{}")
+    return found if found.get("python") == chosen.python else {}
+
+
+def check(context: bpy.types.Context) -> None:
+    """Begin to ask the chosen Python what is there.
+
+    Raises
+    ------
+    ValueError
+        As ``lands``, or where it cannot be started.
+    """
+    stop()
+    _Check.problem = ""
+    _Check.job = Job(lands(context, "scenes", "--json"), ENVIRONMENT)
+    bpy.app.timers.register(_follow, persistent=True)
+
+
+def stop() -> None:
+    """Ask no more."""
+    if _Check.job:
+        _Check.job.close()
+        _Check.job = None
+    if bpy.app.timers.is_registered(_follow):
+        bpy.app.timers.unregister(_follow)
+
+
+def _follow() -> float | None:
+    """Look whether the answer is there."""
+    job, chosen = _Check.job, preferences(bpy.context)
+    if job is None:
+        return None
+    for said in job.poll():
+        if said.keys() >= {"version", "device", "scenes"}:
+            chosen.found = json.dumps(said | {"python": chosen.python})
+            bpy.context.preferences.is_dirty = True
+    if job.running:
+        return INTERVAL
+    _Check.job = None
+    if not installation(bpy.context):
+        _Check.problem = _advice(chosen.python, job.error)
+    redraw()
+    return None
+
+
+def _advice(python: str, error: str) -> str:
+    if "No module named 'movinglands'" in error or "No module named movinglands" in error:
+        return f"{python} has no movinglands: install it there (pip install ./compute)."
+    return f"{python}: {error or 'no movinglands answers there.'}"
+
+
+def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Draw what was found in the chosen Python, or what to do about it."""
+    if _Check.job:
+        layout.label(text="Checking...", icon="SORTTIME")
+    elif _Check.problem:
+        sentence(layout, _Check.problem, icon="ERROR")
+    elif found := installation(context):
+        layout.label(text=f"movinglands {found['version']} on {found['device']}", icon="CHECKMARK")
+
+
+def _python_changed(self: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
+    stop()
+    _Check.problem = ""
+    try:
+        if self.python:
+            check(context)
+    except ValueError as error:
+        _Check.problem = str(error)
+
+
+class MOVING_LANDS_AP_preferences(bpy.types.AddonPreferences):
+    """What belongs to this machine and its artist."""
+
+    bl_idname = ROOT
+
+    python: bpy.props.StringProperty(
+        name="Python",
+        description="The Python where the computing half, movinglands, is installed: "
+        "venv/bin/python, or venv\\Scripts\\python.exe on Windows",
+        subtype="FILE_PATH",
+        default=DEFAULTS.python,
+        update=_python_changed,
+    )
+    folder: bpy.props.StringProperty(
+        name="Sequences",
+        description="Folder for computed sequences that are given no file of their own",
+        subtype="DIR_PATH",
+        default=DEFAULTS.folder,
+    )
+    grow: bpy.props.BoolProperty(
+        name="Grow While Computing",
+        description="Import a sequence when its first surfaces are there, and extend the land as "
+        "it grows, instead of importing it when it is complete",
+        default=DEFAULTS.grow,
+    )
+    memory_budget: bpy.props.FloatProperty(
+        name="Memory for a Land",
+        description="A land whose surfaces take more than this many gigabytes streams them from a "
+        "file beside the .blend, instead of keeping them in memory as shape keys. Undo and "
+        "rendering take about three times as much on top",
+        min=0.0,
+        soft_max=64.0,
+        precision=1,
+        step=10,
+        default=DEFAULTS.memory_budget,
+    )
+    found: bpy.props.StringProperty(
+        name="Found",
+        description="What was last found in the chosen Python, as JSON",
+        options={"HIDDEN"},
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        computing = layout.column(heading="Computing")
+        row = computing.row(align=True)
+        row.prop(self, "python")
+        row.operator(MOVING_LANDS_OT_check_python.bl_idname, text="", icon="FILE_REFRESH")
+        draw_installation(computing, context)
+        computing.prop(self, "folder")
+        computing.prop(self, "grow")
+        layout.separator()
+        layout.prop(self, "memory_budget", text="Memory for a Land (GB)")
+
+
+class MOVING_LANDS_OT_check_python(bpy.types.Operator):
+    """Look what the chosen Python has."""
+
+    bl_idname = "moving_lands.check_python"
+    bl_label = "Check"
+    bl_description = (
+        "Look which movinglands the chosen Python has, which pieces, and what it computes on"
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not preferences(context).python:
+            cls.poll_message_set("Choose a Python in the add-on's preferences first.")
+            return False
+        return _Check.job is None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            check(context)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+CLASSES = (MOVING_LANDS_AP_preferences, MOVING_LANDS_OT_check_python)
