@@ -105,14 +105,22 @@ def untouched(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
     return note == (None if curve is None else _checksum(curve))
 
 
-def forget(owner: bpy.types.ID, path: str, index: int = 0) -> None:
-    """Take away a property's keys, whoever's they are, so that others can be written."""
-    if curve := _find(owner, path, index):
+def forget(owner: bpy.types.ID) -> None:
+    """Take away all keys that were ever written here, whoever's they are by now."""
+    for name in list(owner.get(NOTES, {})):
+        path, _, index = name.rpartition(" ")
+        curve = _find(owner, path, int(index))
+        if curve is None:
+            continue
         if curve.driver:
-            owner.driver_remove(path, index)
+            owner.driver_remove(path, int(index) if _is_array(owner, path) else -1)
         else:
             compat.fcurves(owner).remove(curve)
-    owner[NOTES] = {k: v for k, v in owner.get(NOTES, {}).items() if k != _name(path, index)}
+    owner.pop(NOTES, None)
+
+
+def _is_array(owner: bpy.types.ID, path: str) -> bool:
+    return hasattr(owner.path_resolve(path), "__len__")
 
 
 def _find(owner: bpy.types.ID, path: str, index: int) -> bpy.types.FCurve | None:

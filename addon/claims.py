@@ -33,7 +33,7 @@ LOOK = 0.5
 
 
 class Claims:
-    """This process's part in the work; a context manager that lets go of what it holds.
+    """What a process has to do with the work; a context manager that lets go of what it holds.
 
     Parameters
     ----------
@@ -125,6 +125,11 @@ class Claims:
             if held := self._held:
                 with contextlib.suppress(OSError):  # the file is made; or the network is away
                     os.utime(held)
+
+
+def unfinished(file: Path) -> Path:
+    """Return where this process writes a file before it is moved to its place, whole."""
+    return file.with_name(f".{file.name}.{os.getpid()}.writing{file.suffix}")
 
 
 def _claim(file: Path, generation: int) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 
 from . import compat
+from .claims import unfinished
 
 FORMATS = ("mp4", "mov", "exr")
 
@@ -27,14 +28,14 @@ class EncodeError(ValueError):
     """A film that this Blender cannot make, said in one sentence."""
 
 
-def set_pictures(scene: bpy.types.Scene, format: str = "") -> str:
+def set_pictures(scene: bpy.types.Scene, format: str | None = None) -> str:
     """Set what a scene's frames are written as; return the format.
 
     Parameters
     ----------
     scene : Scene
         To render.
-    format : str
+    format : str, optional
         One of ``FORMATS``; by default "exr" where the scene's own pictures are that, else "mp4".
 
     Raises
@@ -85,7 +86,7 @@ def encode(
         Called after each frame.
     """
     film = bpy.data.scenes.new("Encode")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.writing{path.suffix}")
+    partial = unfinished(path)
 
     def wrote(*_: object) -> None:
         progress()

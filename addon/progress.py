@@ -51,7 +51,9 @@ class Counter:
 
     def __init__(self, label: str, total: int, done: int = 0) -> None:
         self.label, self.total, self.done = label, total, done
-        self.before, self.start, self.shown = done, time.monotonic(), -1.0
+        self.before = done
+        self.start = self.shown = time.monotonic()
+        tell("progress", label=label, done=done, total=total, seconds_left=None)
 
     def step(self) -> None:
         """Count one more."""
@@ -75,6 +77,12 @@ class Counter:
         end = "\n" if self.done == self.total else ""
         line = f"{self.label:>10}: {self.done}/{self.total}, {each:.2f} s each"
         print(f"\r{line}, {clock(left)} left   ", end=end, file=sys.stderr, flush=True)
+
+
+def announce(label: str) -> None:
+    """Tell that something begins of which nobody knows how long it takes."""
+    tell("progress", label=label, done=0, total=1, seconds_left=None)
+    say(f"{label.capitalize()}.")
 
 
 def say(line: str) -> None:

@@ -1,8 +1,8 @@
 """The land as a solid: a skirt down to a base, or a thickness.
 
 Neither is there by default. Both are native modifiers, which an artist sets, orders and removes
-like any other, and which importing again leaves alone. Every frame builds them anew: a land of
-300 000 points moves several times more slowly in the viewport with one of them.
+like any other, and which importing again leaves alone. Every frame builds them anew: with one of
+them, a land of 300 000 points takes about a tenth of a second for it.
 """
 
 from __future__ import annotations

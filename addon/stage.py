@@ -21,6 +21,7 @@ import bpy
 import numpy as np
 
 from . import camera, compat, heights, look, overlay, surface, traces
+from .animation import forget
 from .cache import beside_blend
 from .sequence import Selection, Sequence, Surface, open_sequence
 from .settings import Settings
@@ -137,10 +138,16 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     return collection
 
 
+def update(collection: bpy.types.Collection, path: str | Path | None = None) -> list[str]:
+    """Bring a shot up to date: ``updating``, in one go."""
+    return _drained(updating(collection, path))
+
+
 def updating(
     collection: bpy.types.Collection,
     path: str | Path | None = None,
     settings: Settings | None = None,
+    overwrite: bool = False,
 ) -> Generator[float, None, list[str]]:
     """Bring a shot up to date with its sequence file, longer by now perhaps, or with another.
 
@@ -155,6 +162,8 @@ def updating(
         A sequence file; by default the one that the shot was made of.
     settings : Settings, optional
         Other heights; by default those that the shot was made with.
+    overwrite : bool
+        Write tracks, numbers and texts again even where an artist changed them.
 
     Yields
     ------
@@ -181,6 +190,8 @@ def updating(
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
         yield from _within(0.2, 1.0, _renewing(shown, scale, there))
         _note(collection, sequence, settings, options)
+        if overwrite:
+            _forget(there)
         return _write(sequence, shown, scale, there, settings)
 
 
@@ -406,6 +417,18 @@ def _write(
         if name in there:
             written[there[name]] = overlay.write(there[name], "\n".join(text))
     return [thing.name for thing, was in written.items() if not was]
+
+
+def _forget(there: dict[str, bpy.types.Object]) -> None:
+    """Let what ``_write`` writes be written again, whatever an artist made of it."""
+    for name, part in there.items():
+        if name.startswith(("Bead", "Minimizer", "Live loss")):
+            forget(part)
+            for modifier in part.modifiers:
+                if modifier.type == "NODES" and modifier.node_group:
+                    forget(modifier.node_group)
+        elif part.type == "FONT":
+            part.data.pop(overlay.WRITTEN, None)
 
 
 def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import bpy
@@ -18,7 +18,7 @@ import numpy as np
 
 from . import cache as mesh_cache
 from . import compat
-from .animation import key_linear, untouched
+from .animation import key_linear
 from .heights import HeightScale
 from .sequence import Surface, cache_memory, keys_memory
 
@@ -49,23 +49,6 @@ def check_memory(surface: Surface, cached: bool = False) -> None:
             f"{len(surface.frames)} frames of {surface.points()} points take "
             f"{needed / 1e9:.1f} GB of memory, this machine has {there / 1e9:.1f}."
         )
-
-
-def build(
-    surface: Surface,
-    scale: HeightScale,
-    first_frame: float,
-    last_frame: float,
-    progress: Callable[[], None] = lambda: None,
-) -> bpy.types.Object:
-    """Build the land with shape keys in one go: ``building``."""
-    steps = building(surface, scale, first_frame, last_frame)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
-        progress()
 
 
 def building(
@@ -115,7 +98,7 @@ def building(
         bpy.data.objects.remove(land)
         bpy.data.meshes.remove(mesh)
         raise
-    pace(land, first_frame, last_frame)
+    _pace(land, first_frame, last_frame)
     return land
 
 
@@ -166,9 +149,9 @@ def renewing(
         _renew_grid(land, surface, scale)
         _renew_keys(land, surface, heights)
     owner, path, _ = clock(land)
-    if untouched(owner, path):
-        curve = compat.fcurves(owner).find(path)
-        pace(land, *curve.range())
+    animated = owner.animation_data and owner.animation_data.action
+    if animated and (curve := compat.fcurves(owner).find(path)):
+        _pace(land, *curve.range())
     land.data.update()
 
 
@@ -194,8 +177,8 @@ def clock(land: bpy.types.Object) -> tuple[bpy.types.ID, str, float]:
     raise ValueError(f"{land.name}: expected shape keys or a Mesh Cache modifier, found neither.")
 
 
-def pace(land: bpy.types.Object, first_frame: float, last_frame: float) -> None:
-    """Spread the snapshots evenly over these film frames."""
+def _pace(land: bpy.types.Object, first_frame: float, last_frame: float) -> None:
+    """Spread the snapshots evenly over these film frames, unless an artist timed them."""
     owner, path, spacing = clock(land)
     snapshots = land.data[GRID][2]
     key_linear(owner, path, [first_frame, last_frame], [0.0, spacing * (snapshots - 1)])

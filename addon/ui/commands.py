@@ -7,23 +7,36 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bpy
 
-from .. import judge, render, stage
-from ..progress import Counter, quiet
-from ..sequence import SequenceError
+from .. import encode, judge, render, stage
+from ..claims import Claims
+from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
+from ..quality import QUALITIES
+from ..sequence import SequenceError, cache_size, open_sequence
+from .preferences import preferences
 
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     try:
         options = _parser().parse_args(arguments)
-        options.run(options)
     except SystemExit as stop:  # argparse has said why
         return int(stop.code or 0)
+    with listened_to() if options.json else nullcontext():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        options.run(options)
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        tell("error", message=_sentence(error))
         print(f"moving_lands: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -40,6 +53,7 @@ def _sentence(error: Exception) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="moving_lands", description="Films of loss landscapes.")
+    parser.set_defaults(json=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     building = commands.add_parser("build", help="a sequence becomes a shot")
@@ -52,8 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     rendering.add_argument("file", type=Path, metavar="FILE.h5|SHOT.blend")
     rendering.add_argument("-o", "--output", type=Path, metavar="FOLDER")
     rendering.add_argument("--frames", type=_frames, metavar="1-48")
+    rendering.add_argument("--quality", choices=QUALITIES, help="by default as the shot is")
+    rendering.add_argument("--format", choices=encode.FORMATS, help="of film and frames")
     rendering.add_argument("--device", default="auto", help="auto, cpu, optix, cuda, hip ...")
     rendering.add_argument("--restart", action="store_true", help="render what is there again")
+    rendering.add_argument("--estimate", action="store_true", help="only how long it will take")
+    rendering.add_argument("--missing", action="store_true", help="only which frames are missing")
+    rendering.add_argument("--json", action="store_true", help="tell a program how far it is")
     rendering.set_defaults(run=_render)
 
     judging = commands.add_parser("judge", help="the gates of a still, figure by figure")
@@ -76,16 +95,27 @@ def _frames(text: str) -> range:
 
 def build(file: Path, blend: Path) -> None:
     """Build a shot from a sequence and save it; the .blend appears whole or not at all."""
+    budget = preferences(bpy.context).memory_budget * 1e9
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    percent = Counter("importing", 100)
-    for progress in stage.importing(file):
-        while percent.done < round(100 * progress):
-            percent.step()
+    with open_sequence(file) as sequence:
+        cached = sum(map(cache_size, sequence.surfaces.values())) > budget
     blend.parent.mkdir(parents=True, exist_ok=True)
-    partial = blend.with_name(f".{blend.stem}.writing.blend")
+    with TemporaryDirectory(prefix=f".{blend.stem}.", dir=blend.parent) as folder:
+        fresh = Path(folder, blend.name).resolve()
+        if cached:  # a cache lies beside a .blend
+            _save(fresh)
+        percent = Counter("importing", 100)
+        for progress in stage.importing(file, None, stage.Options(cache=cached)):
+            percent.reach(round(100 * progress))
+        percent.reach(100)
+        _save(fresh)
+        for made in (*fresh.parent.glob("*.pc2"), fresh):
+            made.replace(blend.with_name(made.name))
+
+
+def _save(blend: Path) -> None:
     with quiet():
-        bpy.ops.wm.save_as_mainfile(filepath=str(partial.resolve()), copy=True, compress=True)
-    partial.replace(blend)
+        bpy.ops.wm.save_as_mainfile(filepath=str(blend), compress=True)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -99,47 +129,91 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    blend = options.file
-    if not blend.is_file():
-        raise SequenceError(f"{blend}: no such file.")
-    if blend.suffix != ".blend":
-        blend = blend.with_suffix(".blend")
-        if not blend.exists():
-            build(options.file, blend)
-    folder = options.output or blend.parent
-    frames_folder, poster = folder / "frames", folder / "poster.png"
-    film = folder / f"{blend.stem}.mp4"
-    render.check_folder(frames_folder, blend, options.restart)
-    try:
-        with quiet():
-            bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
-    except RuntimeError:
-        raise SequenceError(f"{blend}: not a .blend file that this Blender can open.") from None
-    scene = bpy.context.scene
-    if scene.camera is None:
-        raise ValueError(f"{blend}: its scene has no camera to render from.")
-    device = render.choose_device(scene, options.device)
-    whole = range(scene.frame_start, scene.frame_end + 1)
-    asked = options.frames or whole
-    render.open_folder(frames_folder, blend, options.restart and not options.frames, (film, poster))
-    if options.restart:  # of some frames only
-        for old in (film, *(render.frame_file(frames_folder, frame) for frame in asked)):
-            old.unlink(missing_ok=True)
-    missing = render.missing_frames(frames_folder, asked)
-    wants_poster = not options.frames and "poster_frame" in scene.get(stage.MARK, {})
-    if missing or (wants_poster and not poster.exists()):
-        print(f"Rendering on {device}.", flush=True)
+    blend = _shot(options.file)
+    take = render.prepare(blend, options.output, options.device, options.quality, options.format)
+    asked = _asked(take, options.frames)
+    if options.estimate:
+        _estimate(take, blend, asked)
+        return
+    render.open_folder(take, blend, options.restart, asked)
+    if options.missing:
+        _missing(take, asked)
+        return
+    with Claims(_say_waiting) as claims:
+        made = _make(take, asked, claims)
+    file = take.film if take.film and take.film.exists() else take.folder
+    tell("done", file=str(file), rendered=made)
+    say(f"{file}: done.")
+
+
+def _shot(file: Path) -> Path:
+    """Return the shot of a file, built where it is a sequence that has none yet."""
+    if not file.is_file():
+        raise SequenceError(f"{file}: no such file.")
+    blend = file.with_suffix(".blend")
+    if not blend.exists():
+        build(file, blend)
+    return blend
+
+
+def _asked(take: render.Take, frames: range | None) -> list[int]:
+    """Return the frames of a shot that are asked for, by default all."""
+    asked = [frame for frame in take.frames if frames is None or frame in frames]
+    if not asked:
+        raise ValueError(
+            f"--frames {frames[0]}-{frames[-1]}: the shot's are {min(take.frames)} to "
+            f"{max(take.frames)}."
+        )
+    return asked
+
+
+def _make(take: render.Take, asked: list[int], claims: Claims) -> int:
+    """Render and encode what is missing; return how many of the frames this process rendered."""
+    missing, whole = take.missing(asked), len(asked) == len(take.frames)
+    wants_poster = whole and take.poster and not take.poster.exists()
+    if missing or wants_poster:
+        say(f"Rendering on {take.device}.")
     count = Counter("rendering", len(asked), len(asked) - len(missing))
     with quiet():
-        render.render_frames(scene, frames_folder, missing, count.step)
-    if wants_poster and not poster.exists():
-        print("Rendering the poster.", flush=True)
+        made = render.render_frames(take, asked, claims, count.reach)
+    if wants_poster:
+        announce("rendering the poster")
         with quiet():
-            render.render_poster(scene, poster)
-    if not film.exists() and not render.missing_frames(frames_folder, whole):
+            render.render_poster(take, claims)
+    if take.film and not take.film.exists() and not take.missing(list(take.frames)):
+        count = Counter("encoding", len(take.frames))
         with quiet():
-            render.encode(frames_folder, whole, scene.render.fps, film)
-    print(f"{film if film.exists() else frames_folder}: done.")
+            render.encode_film(take, claims, count.step)
+    return made
+
+
+@cache
+def _say_waiting() -> None:
+    """Say it once."""
+    print("\nOthers are rendering the rest: waiting for it.", file=sys.stderr)
+
+
+def _estimate(take: render.Take, blend: Path, asked: list[int]) -> None:
+    """Say how long the frames take that are not there yet."""
+    fits = render.version_of(take.folder) == take.version
+    missing = take.missing(asked) if fits else asked
+    announce("estimating")
+    with quiet():
+        each = render.estimate(take.scene)
+    left = {"total": len(asked), "seconds_left": each * len(missing)}
+    tell("progress", label="estimate", done=len(asked) - len(missing), **left)
+    tell("done", file=str(blend))
+    took = f"{clock(each * len(missing))} for {len(missing)} frames, {each:.2f} s each"
+    say(f"{blend}: about {took}, on {take.device}.")
+
+
+def _missing(take: render.Take, asked: list[int]) -> None:
+    """Say which frames are missing, and which files beside the .blend they are made of."""
+    frames = take.missing(asked)
+    files = [path[2:] for path in bpy.utils.blend_paths(absolute=False) if path.startswith("//")]
+    tell("missing", frames=frames, files=files)
+    tell("done", file=str(take.folder))
+    say(" ".join(map(str, frames)) or "none")
 
 
 def _judge(options: argparse.Namespace) -> None:

@@ -188,8 +188,9 @@ def _start(
         job=job,
         title=f"{title}, {settings.quality.capitalize()}",
         file=file,
-        scene=context.scene.session_uid,
-        home=Path(bpy.data.filepath).name or "the unsaved .blend",
+        number=context.scene.session_uid,
+        name=context.scene.name,
+        blend=bpy.data.filepath,
         grows=preferences.preferences(context).grow,
         seen=task.version_of(file),
     )
@@ -279,7 +280,7 @@ def _draw_running(layout: bpy.types.UILayout, running: task.Task) -> None:
     row.progress(factor=job.progress, type="BAR", text=f"{doing}  {share}")
     row.operator(MOVING_LANDS_OT_cancel_computing.bl_idname, text="", icon="X")
     if task.scene(running) is None:
-        sentence(layout, f"It is for {running.home}, which is not open.", icon="INFO")
+        sentence(layout, f"It is for {task.home(running)}, which is not open.", icon="INFO")
 
 
 def _draw_outcome(layout: bpy.types.UILayout, done: task.Task) -> None:

@@ -55,8 +55,7 @@ def _draw_surface(column: bpy.types.UILayout, found: Facts, named: bool) -> None
     about = "" if found.glanced == found.complete else "about "
     column.label(text=f"Losses {about}{found.lowest:.4g} to {found.highest:.4g}")
     column.label(text=f"Shape keys: {_size(found.keys_memory)} of memory")
-    cached = f"{_size(found.cache_memory)} of memory, {_size(found.cache_size)} of disk"
-    column.label(text=f"Mesh cache: {cached}")
+    column.label(text=f"Mesh cache: {_size(found.cache_size)} of disk")
     for line in found.made[:6]:
         column.label(text=line)
 

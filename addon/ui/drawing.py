@@ -7,10 +7,10 @@ import textwrap
 import bpy
 
 
-def sentence(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """Draw a sentence over as many lines as the region's width asks for."""
+def sentence(layout: bpy.types.UILayout, text: str, icon: str = "NONE", share: float = 1.0) -> None:
+    """Draw a sentence over as many lines as its share of the region's width asks for."""
     region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
-    width = region.width / scale if region else 0
+    width = share * region.width / scale if region else 0
     column = layout.column(align=True)
     column.scale_y = 0.8
     for line in textwrap.wrap(text, max(24, int((width - 60) / 6))):

@@ -137,6 +137,12 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
+    overwrite: bpy.props.BoolProperty(
+        name="Overwrite Edits",
+        description="Write the minimizer's track, numbers and texts again even where they were "
+        "changed by hand",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self.in_steps = True
@@ -147,7 +153,7 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
         if path:  # the shot that shows it, if one does
             same = [c for c in stage.shots(context.scene) if stage.source_of(c) == Path(path)]
             shot = same[0] if same else shot
-        return stage.updating(shot, path or None)
+        return stage.updating(shot, path or None, overwrite=self.overwrite)
 
 
 class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):

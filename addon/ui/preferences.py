@@ -22,6 +22,7 @@ from .task import INTERVAL
 ROOT = __package__.rpartition(".addon")[0] or "addon"
 """What Blender calls the extension: the package above this half."""
 
+
 def _memory() -> float:
     """Return this machine's memory in GB."""
     if hasattr(os, "sysconf"):
@@ -132,14 +133,19 @@ def _advice(python: str, error: str) -> str:
     return f"{python}: {error or 'no movinglands answers there.'}"
 
 
-def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Draw what was found in the chosen Python, or what to do about it."""
+def draw_installation(
+    layout: bpy.types.UILayout, context: bpy.types.Context, share: float = 1.0
+) -> None:
+    """Draw what was found in the chosen Python, or what to do, in a share of the region's width."""
     if _Check.job:
         layout.label(text="Checking...", icon="SORTTIME")
     elif _Check.problem:
-        sentence(layout, _Check.problem, icon="ERROR")
+        sentence(layout, _Check.problem, "ERROR", share)
     elif found := installation(context):
-        layout.label(text=f"movinglands {found['version']} on {found['device']}", icon="CHECKMARK")
+        text = f"movinglands {found['version']}, computes on {found['device']}"
+        sentence(layout, text, "CHECKMARK", share)
+    else:
+        layout.label(text="Not checked yet" if preferences(context).python else "")
 
 
 def _python_changed(self: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
@@ -198,14 +204,17 @@ class MOVING_LANDS_AP_preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        computing = layout.column(heading="Computing")
-        row = computing.row(align=True)
-        row.prop(self, "python")
-        row.operator(MOVING_LANDS_OT_check_python.bl_idname, text="", icon="FILE_REFRESH")
-        draw_installation(computing, context)
-        computing.prop(self, "folder")
-        computing.prop(self, "grow")
-        layout.separator()
+        layout.prop(self, "python")
+        names, values = 0.4, 0.6  # as Blender splits what is above and below
+        row = layout.split(factor=names)
+        row.column()
+        row = row.row()
+        draw_installation(row.column(), context, values)
+        checking = row.column()
+        checking.alignment = "RIGHT"
+        checking.operator(MOVING_LANDS_OT_check_python.bl_idname)
+        layout.prop(self, "folder")
+        layout.column(heading="Import").prop(self, "grow")
         layout.prop(self, "memory_budget", text="Memory for a Land (GB)")
 
 

@@ -1,9 +1,9 @@
 """A computation under way, and how its land comes into the scene.
 
 It belongs to the session, not to the .blend: undo, other scenes and other files pass it by. The
-land goes into the scene where it was asked for, known by its number in this session, and nowhere
-else. What looks after it is a timer, which outlives all of that; it waits while the artist is in
-the middle of something.
+land goes into the scene where it was asked for, known by its number in this session or, its .blend
+opened again, by both their names, and nowhere else. A timer looks after it, which outlives all of
+that, and waits while the artist is in the middle of something.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Task:
 
     Attributes
     ----------
-    scene : int
-        ``session_uid`` of the scene that it is for.
-    home : str
-        What to call the .blend that it is for.
+    number, name : int, str
+        ``session_uid`` and name of the scene that it is for.
+    blend : str
+        The .blend of that scene, "" before it was saved.
     grows : bool
         Whether the land is to appear before the sequence is complete.
     seen : tuple
@@ -53,8 +53,9 @@ class Task:
     job: Job
     title: str
     file: Path
-    scene: int
-    home: str
+    number: int
+    name: str
+    blend: str
     grows: bool
     seen: tuple[int, ...]
     shown: bool = False
@@ -127,7 +128,7 @@ def _end(task: Task) -> tuple[str, str]:
             return "INFO", "Cancelled: Compute goes on from there."
         return "ERROR", _in_words_of_the_panel(task.job.error)
     if not scene(task):
-        return "INFO", f"{name} is for {task.home}, which is not open: not imported."
+        return "INFO", f"{name} is for {home(task)}, which is not open: not imported."
     if task.shown and not shot(task):
         return "INFO", f"{name} is complete. Its land was removed: not imported again."
     try:
@@ -164,7 +165,16 @@ def _show(task: Task) -> bool:
 
 def scene(task: Task) -> bpy.types.Scene | None:
     """Return the scene that a computation is for, where it is in this file."""
-    return next((each for each in bpy.data.scenes if each.session_uid == task.scene), None)
+    for each in bpy.data.scenes:
+        if each.session_uid == task.number:
+            return each
+    reopened = task.blend and task.blend == bpy.data.filepath
+    return bpy.data.scenes.get(task.name) if reopened else None
+
+
+def home(task: Task) -> str:
+    """Return what to call the .blend that a computation is for."""
+    return Path(task.blend).name or "the unsaved .blend"
 
 
 def shot(task: Task) -> bpy.types.Collection | None:

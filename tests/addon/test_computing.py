@@ -310,11 +310,24 @@ def test_another_file_is_left_alone(slow):
     assert slow.file.exists()
 
 
-def test_the_same_file_opened_again_is_another(slow):
-    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+def test_its_file_opened_again_is_still_its_own(slow):
+    path = bpy.data.filepath
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert task.scene(task.current()) is None
+    bpy.ops.wm.open_mainfile(filepath=path)
     slow.go()
-    assert follow().outcome[0] == "INFO"
-    assert land() is None
+    assert follow().outcome[0] == "CHECKMARK"
+    assert land()
+
+
+def test_a_scene_that_was_never_saved_is_gone_with_its_file(half, tiny_file):
+    half.does(f"publish({str(tiny_file)!r}); say('done', file=output)")
+    bpy.ops.moving_lands.compute()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    icon, text = follow().outcome
+    assert icon == "INFO"
+    assert text == "gently.h5 is for the unsaved .blend, which is not open: not imported."
+    assert not bpy.data.objects
 
 
 def test_a_scene_that_is_gone(slow):

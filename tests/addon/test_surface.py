@@ -242,8 +242,14 @@ def test_a_retimed_land_keeps_its_timing(lands, kept_in):
     shown, losses = lands(5, 7, 7, seed=3)
     finish(surface.renewing(land, shown, SCALE))
     assert shows(land, losses[:4], 1, 21)
-    surface.pace(land, 3, 9)
-    assert shows(land, losses, 3, 9)
+
+
+def test_a_land_whose_timing_was_taken_away_gets_none(lands, kept_in):
+    land = built(lands(5, 7, 4)[0], kept_in)
+    owner, _, _ = surface.clock(land)
+    owner.animation_data_clear()
+    finish(surface.renewing(land, lands(5, 7, 7, seed=3)[0], SCALE))
+    assert owner.animation_data is None
 
 
 def test_names_that_an_artist_gave_to_shape_keys_stay(lands):

@@ -292,6 +292,20 @@ def test_it_says_what_it_left(shot, files):
     assert drained(stage.updating(shot, files["grown"])) == ["Bead", "Minimizer", "Recipe"]
 
 
+def test_what_was_changed_can_be_written_again(shot, files):
+    parts = stage.parts_of(shot)
+    minimizer_keys(parts)
+    bead_freed(parts)
+    words(parts)
+    bpy.data.objects.remove(parts["Live loss"])
+    assert drained(stage.updating(shot, files["grown"], overwrite=True)) == []
+    assert drained(stage.updating(shot, files["grown"])) == []
+    assert "FUNNEL" in parts["Recipe"].data.body
+    land = heights_of(parts["Land"], 120)
+    bead = parts["Bead"].evaluated_get(bpy.context.evaluated_depsgraph_get())
+    assert bead.matrix_world.translation.z == pytest.approx(land[len(land) // 2], abs=1e-3)
+
+
 def test_the_minimizer_follows_a_land_that_was_retimed(shot, files):
     parts = stage.parts_of(shot)
     curve = compat.fcurves(parts["Land"].data.shape_keys).find("eval_time")
