@@ -134,6 +134,8 @@ class Job:
 
     def close(self) -> None:
         """End the process now, politely, and wait until it has; ``GRACE`` seconds at most."""
+        if not self.running:
+            return
         self.cancel()
         try:
             self._process.wait(GRACE)

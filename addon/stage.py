@@ -115,9 +115,10 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     """Build a shot of an open sequence; the rest is as in ``importing``."""
     options = options or Options()
     shown = [given.select(options.selection) for given in sequence.surfaces.values()]
-    with _all_or_nothing():
+    caches = [beside_blend(given.name) if options.cache else None for given in shown]
+    with _all_or_nothing(caches):
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
-        made = yield from _within(0.2, 1.0, _lands(shown, scale, settings, options))
+        made = yield from _within(0.2, 1.0, _lands(shown, scale, settings, caches))
         if options.whole:
             made |= _scenery(sequence, shown, scale, made, settings)
         _write(sequence, shown, scale, made, settings)
@@ -279,16 +280,18 @@ def _fitting(
 
 
 def _lands(
-    shown: list[Surface], scale: heights.HeightScale, settings: Settings, options: Options
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    settings: Settings,
+    caches: list[Path | None],
 ) -> Generator[float, None, dict[str, bpy.types.Object]]:
     """Build the lands and what lies on them."""
     found: dict[str, bpy.types.Object] = {}
     material = look.flesh_material()
     for n, given in enumerate(shown):
         begin, between, end = _shares(n, len(shown))
-        surface.check_memory(given, options.cache)
-        cache = beside_blend(given.name) if options.cache else None
-        steps = surface.building(given, scale, 1, settings.last_frame, cache)
+        surface.check_memory(given, bool(caches[n]))
+        steps = surface.building(given, scale, 1, settings.last_frame, caches[n])
         land = yield from _within(begin, between, steps)
         land["relief"] = scale.relief
         land.data.materials.append(material)
@@ -346,14 +349,16 @@ def _drained(steps: Generator[float, None, T]) -> T:
 
 
 @contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """Take away what was made, should it end before its end."""
+def _all_or_nothing(files: list[Path | None]) -> Iterator[None]:
+    """Take away what was made, these files among it, should it end before its end."""
     before = set(bpy.data.user_map())
     try:
         yield
     except BaseException:
         made = set(bpy.data.user_map()) - before
         bpy.data.batch_remove([x for x in made if isinstance(x, bpy.types.Object)])
+        for file in filter(None, files):
+            file.unlink(missing_ok=True)
         while unused := [x for x in set(bpy.data.user_map()) - before if not x.users]:
             bpy.data.batch_remove(unused)
         raise

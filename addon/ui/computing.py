@@ -18,16 +18,12 @@ OWN = "OWN"
 """The choice of a recipe file instead of a piece."""
 
 
-_items: list[tuple[str, str, str]] = []  # Blender wants the texts of a menu kept alive
-
-
 def _pieces(
     self: bpy.types.PropertyGroup | None, context: bpy.types.Context | None
 ) -> list[tuple[str, str, str]]:
     pieces = preferences.installation(context or bpy.context).get("scenes", ())
-    _items[:] = [(piece["name"], piece["title"], piece["sentence"]) for piece in pieces]
-    _items.append((OWN, "Recipe File", "A recipe of your own, a TOML file"))
-    return _items
+    own = (OWN, "Recipe File", "A recipe of your own, a TOML file")
+    return [*((piece["name"], piece["title"], piece["sentence"]) for piece in pieces), own]
 
 
 def _get_piece(self: bpy.types.PropertyGroup) -> int:
@@ -176,7 +172,7 @@ def _start(
         what, title, folder = str(recipe), recipe.stem, recipe.parent
     else:
         what = settings.piece
-        title = next(title for name, title, _ in _items if name == what)
+        title = next(title for name, title, _ in _pieces(settings, context) if name == what)
     file = sequence_file(settings, context)
     command += [what, "--quality", settings.quality, "-o", str(file), "--json"]
     if settings.use_resolution:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,8 +83,14 @@ def installation(context: bpy.types.Context) -> dict[str, Any]:
     Empty where that is not known.
     """
     chosen = preferences(context)
-    found = json.loads(chosen.found or "{}")
+    found = _decoded(chosen.found or "{}")
     return found if found.get("python") == chosen.python else {}
+
+
+@lru_cache
+def _decoded(found: str) -> dict[str, Any]:
+    """Decode once: texts that a menu shows must live on, or Blender shows what comes after them."""
+    return json.loads(found)
 
 
 def check(context: bpy.types.Context) -> None:
@@ -94,17 +101,24 @@ def check(context: bpy.types.Context) -> None:
     ValueError
         As ``lands``, or where it cannot be started.
     """
-    stop()
-    _Check.problem = ""
+    _abandon()
     _Check.job = Job(lands(context, "scenes", "--json"), ENVIRONMENT)
-    bpy.app.timers.register(_follow, persistent=True)
+    if not bpy.app.timers.is_registered(_follow):
+        bpy.app.timers.register(_follow, persistent=True)
+
+
+def _abandon() -> None:
+    """Be no longer interested in the answer."""
+    if _Check.job:
+        _Check.job.cancel()
+    _Check.job, _Check.problem = None, ""
 
 
 def stop() -> None:
-    """Ask no more."""
+    """End a question that is under way."""
     if _Check.job:
         _Check.job.close()
-        _Check.job = None
+    _abandon()
     if bpy.app.timers.is_registered(_follow):
         bpy.app.timers.unregister(_follow)
 
@@ -149,8 +163,7 @@ def draw_installation(
 
 
 def _python_changed(self: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
-    stop()
-    _Check.problem = ""
+    _abandon()
     try:
         if self.python:
             check(context)

@@ -161,7 +161,7 @@ def test_the_choice_of_a_piece_keeps_to_its_name(half):
     other = {"name": "edge", "title": "EDGE HORIZON", "sentence": "A ring."}
     assert settings().piece == "gently"
     settings().piece = "gently"
-    found = preferences.installation(bpy.context)
+    found = dict(preferences.installation(bpy.context))
     found["scenes"] = [other, *HERE["scenes"]]
     half.chosen.found = json.dumps(found)
     assert settings().piece == "gently"

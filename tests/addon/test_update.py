@@ -416,14 +416,17 @@ def test_a_part_of_a_sequence(empty, files):
     assert len(land.data.shape_keys.key_blocks) == 4
 
 
-def test_given_up_an_import_leaves_nothing(empty, files):
+@pytest.mark.parametrize("cache", [False, True], ids=["shape keys", "mesh cache"])
+def test_given_up_an_import_leaves_nothing(empty, pair, tmp_path, cache):
     def everything():
         scene = bpy.context.scene
-        return set(bpy.data.user_map()), scene.camera, scene.world, scene.render.engine
+        there = set(bpy.data.user_map()), {path.name for path in tmp_path.iterdir()}
+        return there, scene.camera, scene.world, scene.render.engine
 
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     before = everything()
-    for steps in range(1, 12):
-        importing = stage.importing(files["longer"])
+    for steps in range(1, 24):
+        importing = stage.importing(pair, None, stage.Options(cache=cache))
         for _ in range(steps):
             next(importing)
         importing.close()

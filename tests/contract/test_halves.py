@@ -9,7 +9,9 @@ import pytest
 from movinglands import recipe
 
 ROOT = Path(__file__).parents[2]
-WITHOUT_BLENDER = [ROOT / "addon" / f"{name}.py" for name in ("sequence", "heights", "camerawork")]
+WITHOUT_BLENDER = [
+    ROOT / "addon" / f"{name}.py" for name in ("background", "sequence", "heights", "camerawork")
+]
 
 
 def imports(path):
