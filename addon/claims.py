@@ -79,8 +79,8 @@ class Claims:
             mine = next((f for f in left if self._take(f, latest.get(f.name, 0))), None)
             if mine:
                 yield mine
-                self._held = None
                 _clear(mine)
+                self._held = None
             else:
                 self._waiting()
                 time.sleep(LOOK)

@@ -98,7 +98,11 @@ def encode(
         _set_film(film, format)
         film.render.filepath = str(partial.resolve())
         film.render.use_file_extension = False
-        if "CANCELLED" in bpy.ops.render.render(animation=True, scene=film.name):
+        try:
+            ended = bpy.ops.render.render(animation=True, scene=film.name)
+        except RuntimeError as error:  # the encoder's own words
+            raise EncodeError(f"{path}: {str(error).removeprefix('Error: ').strip()}.") from None
+        if "CANCELLED" in ended:
             raise KeyboardInterrupt
         if not partial.exists():
             raise EncodeError(f"{path}: Blender wrote no film.")

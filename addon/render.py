@@ -257,16 +257,16 @@ def render_frame(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     scene.frame_start = scene.frame_end = frame
     render.filepath = str(unfinished(path).with_suffix(""))
     partial = Path(render.frame_path(frame=frame))
-    partial.unlink(missing_ok=True)
     try:
         with _uninterrupted():
             if "CANCELLED" in bpy.ops.render.render(animation=True, scene=scene.name):
                 raise KeyboardInterrupt
+            if not partial.exists():
+                raise RenderError(f"{path}: Blender wrote no picture.")
+            os.replace(partial, path)
     finally:
         scene.frame_start, scene.frame_end, render.filepath = before
-    if not partial.exists():
-        raise RenderError(f"{path}: Blender wrote no picture.")
-    os.replace(partial, path)
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,18 +1,16 @@
 """A whole shot from a sequence: land, minimizer, camera, light, titles, render settings.
 
-Everything is native, so the .blend renders the same without the add-on. A shot is one collection;
-its objects are marked with what they are, and found by that whatever they are called. A shot is
-brought up to date in place: what follows from the losses is written again, except where an
-artist's hand has been.
+Everything is native, so the .blend renders the same without the add-on. A shot is brought up to
+date in place: what follows from the losses is written again, except where an artist's hand has
+been.
 """
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,14 +21,9 @@ import numpy as np
 from . import camera, compat, heights, look, overlay, surface, traces
 from .animation import forget
 from .cache import beside_blend
-from .sequence import Selection, Sequence, Surface, open_sequence
+from .sequence import Sequence, Surface, open_sequence
 from .settings import Settings
-
-MARK = "moving_lands"
-"""Custom property on objects of ours: what they are; on their collection: the sequence file."""
-
-MADE_WITH = "moving_lands_made_with"
-"""Custom property of a shot's collection: settings and options, as JSON."""
+from .shots import MARK, Options, made_with, named, note, parts_of, source_of
 
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
@@ -41,25 +34,6 @@ BESIDE = 1.12
 T = TypeVar("T")
 
 Building = Generator[float, None, bpy.types.Collection]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What of a sequence is brought in, and how it is kept.
-
-    Attributes
-    ----------
-    selection : Selection
-        Snapshots and points.
-    cache : bool
-        Mesh caches beside the .blend, not shape keys within it.
-    whole : bool
-        Camera, light, titles and render settings too, not the lands alone.
-    """
-
-    selection: Selection = field(default_factory=Selection)
-    cache: bool = False
-    whole: bool = True
 
 
 def import_sequence(
@@ -126,7 +100,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         for name, part in made.items():
             part[MARK] = name
             collection.objects.link(part)
-        _note(collection, sequence, settings, options)
+        note(collection, sequence, settings, options)
     scene = bpy.context.scene
     scene.collection.children.link(collection)
     if options.whole:
@@ -186,81 +160,14 @@ def updating(
     with open_sequence(path or source_of(collection)) as sequence:
         shown = [given.select(options.selection) for given in sequence.surfaces.values()]
         there = parts_of(collection)
-        if not any(_named("Land", n) in there for n in range(len(shown))):
+        if not any(named("Land", n) in there for n in range(len(shown))):
             raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
         yield from _within(0.2, 1.0, _renewing(shown, scale, there))
-        _note(collection, sequence, settings, options)
+        note(collection, sequence, settings, options)
         if overwrite:
             _forget(there)
         return _write(sequence, shown, scale, there, settings)
-
-
-def made_with(collection: bpy.types.Collection) -> tuple[Settings, Options]:
-    """Return what a shot was made with."""
-    note = json.loads(collection.get(MADE_WITH, "{}"))
-    known = {field.name for field in fields(Settings)}
-    settings = Settings(**{k: v for k, v in note.get("settings", {}).items() if k in known})
-    options = note.get("options", {})
-    selection = Selection(**options.pop("selection", {}))
-    return settings, Options(selection, **options)
-
-
-def source_of(collection: bpy.types.Collection) -> Path:
-    """Return the sequence file that a shot shows: where it was, or beside the .blend."""
-    path = Path(collection[MARK])
-    beside = Path(bpy.path.abspath(f"//{path.name}"))
-    return beside if not path.exists() and beside.exists() else path
-
-
-def _note(
-    collection: bpy.types.Collection, sequence: Sequence, settings: Settings, options: Options
-) -> None:
-    collection[MARK] = str(sequence.path.absolute())
-    collection[MADE_WITH] = json.dumps({"settings": asdict(settings), "options": asdict(options)})
-
-
-def shots(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
-    """Return the shots in a scene."""
-    return [c for c in scene.collection.children_recursive if isinstance(c.get(MARK), str)]
-
-
-def shot_of(context: bpy.types.Context) -> bpy.types.Collection | None:
-    """Return the shot that an artist is at: that of the active object, or the scene's first."""
-    found = shots(context.scene)
-    active = context.active_object
-    return next((c for c in found if active and active.name in c.all_objects), None) or next(
-        iter(found), None
-    )
-
-
-def parts_of(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """Return a shot's objects by what they are, whatever they are called now.
-
-    Of copies that an artist made, the one with the shortest name is taken for the original.
-    """
-    found: dict[str, bpy.types.Object] = {}
-    for thing in sorted(collection.all_objects, key=lambda t: (len(t.name), t.name)):
-        if isinstance(thing.get(MARK), str):
-            found.setdefault(thing[MARK], thing)
-    return found
-
-
-def lands_of(collection: bpy.types.Collection) -> list[bpy.types.Object]:
-    """Return a shot's lands, in order."""
-    there = parts_of(collection)
-    names = (_named("Land", n) for n in range(len(there)))
-    return [there[name] for name in names if name in there]
-
-
-def parts(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
-    """Return the objects of a scene's first shot by what they are."""
-    return parts_of(found[0]) if (found := shots(scene)) else {}
-
-
-def _named(part: str, n: int) -> str:
-    """Return what a part of the n-th surface is: "Land", "Land 2", ..."""
-    return f"{part} {n + 1}" if n else part
 
 
 # What takes its time: the lands, and what lies on them
@@ -297,7 +204,7 @@ def _lands(
         land.data.materials.append(material)
         land.location.x = n * BESIDE * surface.WIDTH if settings.arrange == "side" else 0.0
         lying = yield from _within(between, end, traces.building(given, scale, land))
-        found |= {_named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
+        found |= {named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
     return found
 
 
@@ -308,11 +215,11 @@ def _renewing(
 ) -> Generator[float, None, None]:
     """Write the heights of the lands that there are, and of what lies on them."""
     for n, given in enumerate(shown):
-        if land := there.get(_named("Land", n)):
+        if land := there.get(named("Land", n)):
             begin, between, end = _shares(n, len(shown))
             yield from _within(begin, between, surface.renewing(land, given, scale))
             land["relief"] = scale.relief
-            suffix = _named("", n)
+            suffix = named("", n)
             lying = {
                 name.removesuffix(suffix): t for name, t in there.items() if name.endswith(suffix)
             }
@@ -383,10 +290,10 @@ def _scenery(
     seen = settings.distance * surface.WIDTH * lens.data.sensor_width / lens.data.lens
     for n in range(len(shown)):
         bead = overlay.bead(seen)
-        bead.parent = lands[_named("Land", n)]
+        bead.parent = lands[named("Land", n)]
         made |= {
-            _named("Bead", n): bead,
-            _named("Live loss", n): overlay.live_loss(bead, lens, seen),
+            named("Bead", n): bead,
+            named("Live loss", n): overlay.live_loss(bead, lens, seen),
         }
     made |= look.flesh_lights(scale.relief, settings.azimuth)
     if settings.titles:
@@ -406,11 +313,11 @@ def _write(
     """Write tracks, labels and texts into the parts that are there; return what would not take."""
     written: dict[bpy.types.Object, bool] = {}
     for n, given in enumerate(shown):
-        if land := there.get(_named("Land", n)):
+        if land := there.get(named("Land", n)):
             clock = surface.clock(land)
-            if bead := there.get(_named("Bead", n)):
+            if bead := there.get(named("Bead", n)):
                 written[bead] = overlay.key_bead(bead, clock, _places(given, scale))
-            if label := there.get(_named("Live loss", n)):
+            if label := there.get(named("Live loss", n)):
                 written[label] = overlay.key_loss(label, clock, given.minimizer[:, 2])
             if n == 0 and (minimizer := there.get("Minimizer")):
                 frames, when = _seen(land)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import bpy
 
-from .. import encode, judge, render, stage
+from .. import encode, judge, render, shots, stage
 from ..claims import Claims
 from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
 from ..quality import QUALITIES
@@ -105,7 +105,7 @@ def build(file: Path, blend: Path) -> None:
         if cached:  # a cache lies beside a .blend
             _save(fresh)
         percent = Counter("importing", 100)
-        for progress in stage.importing(file, None, stage.Options(cache=cached)):
+        for progress in stage.importing(file, None, shots.Options(cache=cached)):
             percent.reach(round(100 * progress))
         percent.reach(100)
         _save(fresh)

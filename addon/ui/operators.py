@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from .. import solid, stage
+from .. import shots, solid, stage
 from ..sequence import Selection, cache_size, open_sequence
 from . import contents
 from .preferences import preferences
@@ -87,10 +87,10 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
                 shown = [given.select(selection) for given in sequence.surfaces.values()]
                 budget = preferences(context).memory_budget * 1e9
                 cache = sum(map(cache_size, shown)) > budget
-        return (yield from stage.importing(path, None, stage.Options(selection, cache, self.whole)))
+        return (yield from stage.importing(path, None, shots.Options(selection, cache, self.whole)))
 
     def done(self, result: bpy.types.Collection) -> str:
-        land = stage.parts_of(result)["Land"]
+        land = shots.parts_of(result)["Land"]
         count = land.data[stage.surface.GRID][2]
         return f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
 
@@ -108,7 +108,7 @@ class OfShot:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if stage.shot_of(context) is None:
+        if shots.at_hand(context) is None:
             cls.poll_message_set("Import a sequence first.")
             return False
         return context.mode == "OBJECT"
@@ -149,9 +149,9 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
         return self.execute(context)
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        shot, path = stage.shot_of(context), bpy.path.abspath(self.filepath)
+        shot, path = shots.at_hand(context), bpy.path.abspath(self.filepath)
         if path:  # the shot that shows it, if one does
-            same = [c for c in stage.shots(context.scene) if stage.source_of(c) == Path(path)]
+            same = [c for c in shots.in_scene(context.scene) if shots.source_of(c) == Path(path)]
             shot = same[0] if same else shot
         return stage.updating(shot, path or None, overwrite=self.overwrite)
 
@@ -178,7 +178,7 @@ class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
         contents.draw(self.layout, _chosen(self, context))
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        return stage.updating(stage.shot_of(context), bpy.path.abspath(self.filepath))
+        return stage.updating(shots.at_hand(context), bpy.path.abspath(self.filepath))
 
 
 class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
@@ -225,7 +225,7 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
     KEYS = ("scale", "relief", "clip_low", "clip_high", "reverse")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        settings, _ = stage.made_with(stage.shot_of(context))
+        settings, _ = shots.made_with(shots.at_hand(context))
         for key in self.KEYS:
             setattr(self, key, getattr(settings, key))
         self.in_steps = True
@@ -238,8 +238,8 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
             layout.prop(self, key)
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        shot = stage.shot_of(context)
-        settings, _ = stage.made_with(shot)
+        shot = shots.at_hand(context)
+        settings, _ = shots.made_with(shot)
         changed = {key: getattr(self, key) for key in self.KEYS}
         return stage.updating(shot, None, dataclasses.replace(settings, **changed))
 
@@ -269,7 +269,7 @@ class MOVING_LANDS_OT_add_thickness(OfShot, bpy.types.Operator):
 
 
 def _on_lands(operator: bpy.types.Operator, context: bpy.types.Context, add: object) -> set[str]:
-    lands = stage.lands_of(stage.shot_of(context))
+    lands = shots.lands_of(shots.at_hand(context))
     for land in lands:
         add(land)
     return {"FINISHED"} if lands else {"CANCELLED"}

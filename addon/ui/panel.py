@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import stage
+from .. import shots
 from ..cache import modifier as mesh_cache
 from . import contents, operators
 
@@ -31,12 +31,12 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        shot = stage.shot_of(context)
+        shot = shots.at_hand(context)
         if shot is None:
             _before(layout, context)
             return
-        parts = stage.parts_of(shot)
-        source = stage.source_of(shot)
+        parts = shots.parts_of(shot)
+        source = shots.source_of(shot)
         layout.label(text=shot.name, icon="RNDCURVE")
         layout.label(text=source.name, icon="FILE" if source.exists() else "ERROR")
         row = layout.row(align=True)
@@ -44,7 +44,7 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         row.operator(
             operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
         )
-        for land in stage.lands_of(shot):
+        for land in shots.lands_of(shot):
             _land(layout, land)
         if lens := parts.get("Camera"):
             _camera(layout, lens, parts.get("Camera Rig"))

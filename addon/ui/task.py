@@ -16,7 +16,7 @@ from typing import Any
 
 import bpy
 
-from .. import stage
+from .. import shots
 from ..background import Job
 from .drawing import redraw
 
@@ -179,8 +179,8 @@ def home(task: Task) -> str:
 
 def shot(task: Task) -> bpy.types.Collection | None:
     """Return the shot of a computation that is in its scene."""
-    found = stage.shots(there) if (there := scene(task)) else []
-    return next((each for each in found if stage.source_of(each) == task.file), None)
+    found = shots.in_scene(there) if (there := scene(task)) else []
+    return next((each for each in found if shots.source_of(each) == task.file), None)
 
 
 def version_of(file: Path) -> tuple[int, ...]:

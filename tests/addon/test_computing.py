@@ -15,7 +15,7 @@ import stand_in
 from stand_in import HERE, lives
 
 import addon
-from addon import background, stage
+from addon import background, shots
 from addon.ui import computing, preferences, task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ def follow(until=None, seconds=30):
 
 
 def land(scene=None):
-    return stage.parts(scene or bpy.context.scene).get("Land")
+    return shots.parts(scene or bpy.context.scene).get("Land")
 
 
 def test_a_piece_is_computed_and_imported(half, tiny_file):
@@ -380,15 +380,15 @@ def test_growing(growing):
     assert land() == first
     assert first.location.x == 3.0
     assert snapshots() == 6
-    assert len([c for c in bpy.data.collections if stage.MARK in c]) == 1
+    assert len([c for c in bpy.data.collections if shots.MARK in c]) == 1
 
 
 def test_a_land_that_was_removed_while_growing_stays_removed(growing):
     bpy.ops.moving_lands.compute()
     follow(lambda now: now.shown)
-    for thing in list(stage.parts(bpy.context.scene).values()):
+    for thing in list(shots.parts(bpy.context.scene).values()):
         bpy.data.objects.remove(thing)
-    for collection in [c for c in bpy.data.collections if stage.MARK in c]:
+    for collection in [c for c in bpy.data.collections if shots.MARK in c]:
         bpy.data.collections.remove(collection)
     growing.go()
     icon, text = follow().outcome
@@ -421,7 +421,7 @@ def test_what_is_in_the_scene_already_is_not_imported_twice(half, tiny_file):
     bpy.ops.moving_lands.compute()
     assert follow().outcome[0] == "CHECKMARK"
     assert land() == before
-    assert len([c for c in bpy.data.collections if stage.MARK in c]) == 1
+    assert len([c for c in bpy.data.collections if shots.MARK in c]) == 1
 
 
 def test_everything_has_a_tooltip(half):

@@ -8,7 +8,7 @@ import pytest
 from funnel import funnel
 
 import addon
-from addon import stage
+from addon import shots
 from addon.ui import operators
 from movinglands.sequence import write_sequence
 
@@ -30,7 +30,7 @@ def own_file(tiny_file, tmp_path):
 def imported(registered, own_file):
     """A shot, as a click on Import makes it."""
     bpy.ops.moving_lands.import_sequence(filepath=str(own_file))
-    (shot,) = stage.shots(bpy.context.scene)
+    (shot,) = shots.in_scene(bpy.context.scene)
     return shot
 
 
@@ -48,7 +48,7 @@ def contents():
 
 def test_import_builds_the_shot(registered, tiny_file):
     assert bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file)) == {"FINISHED"}
-    parts = stage.parts(bpy.context.scene)
+    parts = shots.parts(bpy.context.scene)
     assert {"Land", "Minimizer", "Camera", "Bead", "Live loss", "Key"} <= set(parts)
     assert bpy.context.scene.camera == parts["Camera"]
 
@@ -57,7 +57,7 @@ def test_import_of_a_part(registered, tiny_file):
     bpy.ops.moving_lands.import_sequence(
         filepath=str(tiny_file), whole=False, first=1, last=4, every=2, thin=2
     )
-    (land,) = stage.parts(bpy.context.scene).values()
+    (land,) = shots.parts(bpy.context.scene).values()
     names = [key.name for key in land.data.shape_keys.key_blocks]
     assert names == ["step 50", "step 150", "step 200"]
     assert len(land.data.vertices) == 17 * 17
@@ -72,14 +72,14 @@ def test_memory_decides_on_the_storage(
         operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
     )
     bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file))
-    assert (stage.parts(bpy.context.scene)["Land"].data.shape_keys is None) == cached
+    assert (shots.parts(bpy.context.scene)["Land"].data.shape_keys is None) == cached
     assert bool(list(tmp_path.glob("*.pc2"))) == cached
 
 
 def test_a_cache_needs_a_saved_blend(registered, tiny_file):
     with pytest.raises(RuntimeError, match=r"save the \.blend first"):
         bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), storage="CACHE")
-    assert not stage.shots(bpy.context.scene)
+    assert not shots.in_scene(bpy.context.scene)
 
 
 @pytest.mark.parametrize("operator", ["import_sequence", "replace", "update"])
@@ -101,19 +101,19 @@ def test_import_takes_any_scene_as_it_is(registered, tiny_file):
         scene.render.image_settings.file_format = "FFMPEG"
     world = scene.world = bpy.data.worlds.new("the artist's")
     assert bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file)) == {"FINISHED"}
-    assert stage.parts(scene)["Key"].type == "LIGHT"
+    assert shots.parts(scene)["Key"].type == "LIGHT"
     assert world.users == 1
 
 
 def test_a_second_import_is_a_second_shot(imported, other_file):
     bpy.ops.moving_lands.import_sequence(filepath=str(other_file), whole=False)
-    first, second = stage.shots(bpy.context.scene)
+    first, second = shots.in_scene(bpy.context.scene)
     assert {first.name, second.name} == {"TINY", "OTHER"}
-    bpy.context.view_layer.objects.active = stage.lands_of(second)[0]
-    assert stage.shot_of(bpy.context) == second
+    bpy.context.view_layer.objects.active = shots.lands_of(second)[0]
+    assert shots.at_hand(bpy.context) == second
     bpy.ops.moving_lands.update()
-    assert len(stage.lands_of(first)[0].data.vertices) == 33 * 33
-    assert len(stage.lands_of(second)[0].data.vertices) == 21 * 21
+    assert len(shots.lands_of(first)[0].data.vertices) == 33 * 33
+    assert len(shots.lands_of(second)[0].data.vertices) == 21 * 21
 
 
 def look():
@@ -122,12 +122,12 @@ def look():
     scene.frame_set(scene.frame_end)
     graph = bpy.context.evaluated_depsgraph_get()
     found = []
-    for shot in stage.shots(scene):
-        for land in stage.lands_of(shot):
+    for shot in shots.in_scene(scene):
+        for land in shots.lands_of(shot):
             middle = land.evaluated_get(graph).data.vertices[len(land.data.vertices) // 3]
             names = [modifier.name for modifier in land.modifiers]
             keys = len(land.data.shape_keys.key_blocks)
-            found.append((shot[stage.MARK], keys, len(land.data.vertices), middle.co.z, names))
+            found.append((shot[shots.MARK], keys, len(land.data.vertices), middle.co.z, names))
     return found
 
 

@@ -7,13 +7,13 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon import camerawork, overlay, stage, surface
+from addon import camerawork, overlay, shots, stage, surface
 from addon.animation import key_spline
 
 
 @pytest.fixture(scope="module")
 def parts(shot):
-    return stage.parts(shot.scene)
+    return shots.parts(shot.scene)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_dragging_the_empty_takes_the_camera_along(shot, parts):
 
 def test_parts_are_found_by_their_mark_whatever_they_are_called(shot, parts):
     name, parts["Land"].name = parts["Land"].name, "my land"
-    assert stage.parts(shot.scene)["Land"] == parts["Land"]
+    assert shots.parts(shot.scene)["Land"] == parts["Land"]
     parts["Land"].name = name
     assert all(part.users_collection == (shot.collection,) for part in parts.values())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lands import data_blocks, finish, seen, write_lands
 
-from addon import cache, compat, heights, solid, stage, surface
+from addon import cache, compat, heights, shots, solid, surface
 from addon.sequence import Selection, SequenceError, open_sequence
 
 SCALE = heights.HeightScale("log", 0.02, 50.0, 2.0)
@@ -14,7 +14,7 @@ SCALE = heights.HeightScale("log", 0.02, 50.0, 2.0)
 
 @pytest.fixture(scope="module")
 def land(shot):
-    return stage.parts(shot.scene)["Land"]
+    return shots.parts(shot.scene)["Land"]
 
 
 def test_heights_are_the_log_of_the_losses_on_one_scale(shot, land):

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
-from addon import stage
+from addon import shots, stage
 
 RENDER = """
 import sys, bpy
@@ -40,7 +40,7 @@ def test_moved_and_without_the_add_on(empty, tiny_file, tmp_path, cache):
     home.mkdir()
     blend = home / "shot.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
-    stage.import_sequence(tiny_file, None, stage.Options(cache=cache))
+    stage.import_sequence(tiny_file, None, shots.Options(cache=cache))
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     before = rendered(blend, home, (1, 3))
     away.parent.mkdir()

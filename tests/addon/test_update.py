@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from funnel import funnel
 
-from addon import compat, sequence, stage, surface
+from addon import compat, sequence, shots, stage, surface
 from addon.settings import Settings
 from movinglands.sequence import write_sequence
 
@@ -56,13 +56,13 @@ def heights_of(land, frame):
 
 def shows(shot, file, frame, snapshot):
     """Tell whether the shot's land shows a snapshot of a file."""
-    settings, _ = stage.made_with(shot)
+    settings, _ = shots.made_with(shot)
     with sequence.open_sequence(file) as opened:
         given = opened.surfaces["network"]
         losses = [given.loss(t).astype(float) for t in range(len(given.frames))]
     low, high = np.log(min(map(np.min, losses))), np.log(max(map(np.max, losses)))
     expected = (np.log(losses[snapshot]) - low) / (high - low) * settings.relief * surface.WIDTH
-    return np.allclose(heights_of(stage.parts_of(shot)["Land"], frame), expected.ravel(), atol=1e-4)
+    return np.allclose(heights_of(shots.parts_of(shot)["Land"], frame), expected.ravel(), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["begun", "grown", "longer", "shorter", "finer"])
@@ -72,7 +72,7 @@ def test_the_land_and_its_minimizer_are_those_of_the_file(shot, files, name):
     end = bpy.context.scene.frame_end
     assert shows(shot, files[name], 1, 0)
     assert shows(shot, files[name], end, -1)
-    parts = stage.parts_of(shot)
+    parts = shots.parts_of(shot)
     with sequence.open_sequence(files[name]) as opened:
         loss = opened.surfaces["network"].minimizer[-1, 2]
     assert parts["Live loss"].modifiers[0].node_group.nodes["Loss"].outputs[0].default_value == (
@@ -186,7 +186,7 @@ def parented(parts):
 
 
 def renamed(parts):
-    shot = stage.shots(bpy.context.scene)[0]
+    shot = shots.in_scene(bpy.context.scene)[0]
     parts["Land"].name, parts["Camera"].name, shot.name = "My land", "Director", "Take 3"
     parts["Land"].data.name = "My mesh"
     return lambda: (
@@ -209,7 +209,7 @@ def constraints(parts):
 
 def collections(parts):
     other = bpy.data.collections.new("Lights")
-    stage.shots(bpy.context.scene)[0].children.link(other)
+    shots.in_scene(bpy.context.scene)[0].children.link(other)
     for collection in parts["Key"].users_collection:
         collection.objects.unlink(parts["Key"])
     other.objects.link(parts["Key"])
@@ -240,13 +240,13 @@ def label(parts):
 def removed(parts):
     bpy.data.objects.remove(parts.pop("Live loss"))
     bpy.data.objects.remove(parts.pop("Rim"))
-    return lambda: sorted(stage.parts_of(stage.shots(bpy.context.scene)[0]))
+    return lambda: sorted(shots.parts_of(shots.in_scene(bpy.context.scene)[0]))
 
 
 def copied(parts):
     copy = parts["Bead"].copy()
     copy.location.z = 3
-    stage.shots(bpy.context.scene)[0].objects.link(copy)
+    shots.in_scene(bpy.context.scene)[0].objects.link(copy)
     copy.driver_remove("location")
     return lambda: list(copy.location)
 
@@ -275,7 +275,7 @@ EDITS = (
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 def test_what_an_artist_did_stays(shot, files, edit):
-    look = edit(stage.parts_of(shot))
+    look = edit(shots.parts_of(shot))
     before = look()
     for name in ("grown", "finer", "longer"):
         drained(stage.updating(shot, files[name]))
@@ -285,7 +285,7 @@ def test_what_an_artist_did_stays(shot, files, edit):
 
 
 def test_it_says_what_it_left(shot, files):
-    parts = stage.parts_of(shot)
+    parts = shots.parts_of(shot)
     minimizer_keys(parts)
     bead_freed(parts)
     words(parts)
@@ -293,7 +293,7 @@ def test_it_says_what_it_left(shot, files):
 
 
 def test_what_was_changed_can_be_written_again(shot, files):
-    parts = stage.parts_of(shot)
+    parts = shots.parts_of(shot)
     minimizer_keys(parts)
     bead_freed(parts)
     words(parts)
@@ -307,7 +307,7 @@ def test_what_was_changed_can_be_written_again(shot, files):
 
 
 def test_the_minimizer_follows_a_land_that_was_retimed(shot, files):
-    parts = stage.parts_of(shot)
+    parts = shots.parts_of(shot)
     curve = compat.fcurves(parts["Land"].data.shape_keys).find("eval_time")
     curve.keyframe_points[-1].co.x = 40  # over and done with at frame 40
     curve.update()
@@ -323,22 +323,22 @@ def test_the_minimizer_follows_a_land_that_was_retimed(shot, files):
 
 
 def test_other_heights(shot, files):
-    settings, _ = stage.made_with(shot)
+    settings, _ = shots.made_with(shot)
     changed = dataclasses.replace(settings, scale="linear", relief=0.5, reverse=True)
     drained(stage.updating(shot, None, changed))
-    land = stage.parts_of(shot)["Land"]
+    land = shots.parts_of(shot)["Land"]
     with sequence.open_sequence(files["begun"]) as opened:
         losses = np.stack([opened.surfaces["network"].loss(t) for t in range(3)]).astype(float)
     expected = 5 * (1 - (losses - losses.min()) / np.ptp(losses))
     assert heights_of(land, 1) == pytest.approx(expected[0].ravel(), abs=1e-4)
     assert land["relief"] == pytest.approx(5)
-    assert stage.made_with(shot)[0] == changed  # and the next update keeps to it
+    assert shots.made_with(shot)[0] == changed  # and the next update keeps to it
     drained(stage.updating(shot))
     assert heights_of(land, 1) == pytest.approx(expected[0].ravel(), abs=1e-4)
 
 
 def test_given_up_it_has_changed_nothing(shot, files):
-    land = stage.parts_of(shot)["Land"]
+    land = shots.parts_of(shot)["Land"]
     before = heights_of(land, 120)
     for steps in range(1, 12):
         updating = stage.updating(shot, files["longer"])
@@ -350,7 +350,7 @@ def test_given_up_it_has_changed_nothing(shot, files):
 
 
 def test_a_shot_without_its_land_cannot_be_updated(shot):
-    bpy.data.objects.remove(stage.parts_of(shot)["Land"])
+    bpy.data.objects.remove(shots.parts_of(shot)["Land"])
     with pytest.raises(ValueError, match="FUNNEL: it has no land any more: import it anew"):
         drained(stage.updating(shot))
 
@@ -364,8 +364,8 @@ def test_the_file_may_have_moved_with_the_blend(shot, files, tmp_path):
     for name in ("here.h5", "shot.blend"):
         (tmp_path / name).rename(moved / name)
     bpy.ops.wm.open_mainfile(filepath=str(moved / "shot.blend"))
-    (found,) = stage.shots(bpy.context.scene)
-    assert stage.source_of(found) == moved / "here.h5"
+    (found,) = shots.in_scene(bpy.context.scene)
+    assert shots.source_of(found) == moved / "here.h5"
     assert drained(stage.updating(found)) == []
 
 
@@ -382,10 +382,10 @@ def pair(empty, tmp_path):
 @pytest.mark.parametrize(("arrange", "apart"), [("side", 1.12 * surface.WIDTH), ("over", 0)])
 def test_several_surfaces(pair, arrange, apart):
     shot = stage.import_sequence(pair, Settings(arrange=arrange))
-    first, second = stage.lands_of(shot)
+    first, second = shots.lands_of(shot)
     assert second.location.x - first.location.x == pytest.approx(apart)
     assert [len(land.data.vertices) for land in (first, second)] == [33 * 33, 21 * 21]
-    parts = stage.parts_of(shot)
+    parts = shots.parts_of(shot)
     assert {"Bead", "Bead 2", "Live loss", "Live loss 2", "Camera"} <= set(parts)
     bpy.context.scene.frame_set(120)
     graph = bpy.context.evaluated_depsgraph_get()
@@ -396,17 +396,17 @@ def test_several_surfaces(pair, arrange, apart):
     assert drained(stage.updating(shot)) == []
     bpy.data.objects.remove(first)
     assert drained(stage.updating(shot)) == []
-    assert stage.lands_of(shot) == [second]
+    assert shots.lands_of(shot) == [second]
 
 
 # Parts of a file
 
 
 def test_a_part_of_a_sequence(empty, files):
-    options = stage.Options(sequence.Selection(first=2, every=2, thin=2), whole=False)
+    options = shots.Options(sequence.Selection(first=2, every=2, thin=2), whole=False)
     shot = stage.import_sequence(files["longer"], None, options)
-    assert set(stage.parts_of(shot)) == {"Land"}
-    land = stage.parts_of(shot)["Land"]
+    assert set(shots.parts_of(shot)) == {"Land"}
+    land = shots.parts_of(shot)["Land"]
     assert [key.name for key in land.data.shape_keys.key_blocks] == [
         "step 100", "step 200", "step 300", "step 400"
     ]  # fmt: skip
@@ -426,7 +426,7 @@ def test_given_up_an_import_leaves_nothing(empty, pair, tmp_path, cache):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     before = everything()
     for steps in range(1, 24):
-        importing = stage.importing(pair, None, stage.Options(cache=cache))
+        importing = stage.importing(pair, None, shots.Options(cache=cache))
         for _ in range(steps):
             next(importing)
         importing.close()
