@@ -37,7 +37,7 @@ class Spline:
         return basis_values @ self.values + basis_slopes @ self.slopes
 
 
-def fit_spline(times: ArrayLike, values: ArrayLike, knots: int) -> Spline:
+def fit_spline(times: ArrayLike, values: ArrayLike, knots: int, calm: float = 0.0) -> Spline:
     """Fit a C2 spline with evenly spaced knots to samples, by least squares.
 
     The ends are held: the spline starts at the first value and stops at the last.
@@ -48,6 +48,8 @@ def fit_spline(times: ArrayLike, values: ArrayLike, knots: int) -> Spline:
         ``(n,)`` each, times increasing.
     knots : int
         At least 2; never more than there are samples.
+    calm : float
+        What happens within so much time is smoothed away, at the least jerk.
     """
     times, values = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
     knots = max(2, min(knots, len(times)))
@@ -58,6 +60,11 @@ def fit_spline(times: ArrayLike, values: ArrayLike, knots: int) -> Spline:
     found = np.empty(knots)
     found[[0, -1]] = values[[0, -1]]
     if knots > 2:
+        if calm:
+            spacing = (times[-1] - times[0]) / (len(times) - 1)
+            jerks = _jerks(at, to_slopes) * np.sqrt(calm**6 * np.diff(at) / spacing)[:, None]
+            design = np.vstack([design, jerks])
+            values = np.concatenate([values, np.zeros(len(jerks))])
         rest = values - design[:, [0, -1]] @ found[[0, -1]]
         found[1:-1] = np.linalg.lstsq(design[:, 1:-1], rest, rcond=None)[0]
     return Spline(at, found, to_slopes @ found)
@@ -120,6 +127,13 @@ def _slopes_of_values(times: Array) -> Array:
         right[i, i + 1] = 3 * before / after
         right[i, i] = -right[i, i - 1] - right[i, i + 1]
     return np.linalg.solve(left, right)
+
+
+def _jerks(times: Array, to_slopes: Array) -> Array:
+    """Return the matrix that takes knot values to the third derivative of each piece."""
+    step = np.diff(times)[:, None]
+    rises = np.diff(np.eye(len(times)), axis=0)
+    return 6 * (to_slopes[:-1] + to_slopes[1:]) / step**2 - 12 * rises / step**3
 
 
 def _hermite(knots: Array, t: Array) -> tuple[Array, Array]:

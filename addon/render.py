@@ -131,7 +131,7 @@ def prepare(
         poster=home / "poster.png" if has_poster and worth_it else None,
         format=format,
         version={
-            "blend": _digest(blend),
+            "blend": digest(blend),
             "Blender": ".".join(map(str, bpy.app.version[:2])),
             "quality": named_quality or "as it is",
             "pictures": f"{pictures.file_format} {pictures.color_depth}",
@@ -151,7 +151,7 @@ def _open(blend: Path) -> bpy.types.Scene:
     return scene
 
 
-def _digest(blend: Path) -> str:
+def digest(blend: Path) -> str:
     """Return what tells one version of a .blend from another."""
     with open(blend, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -257,6 +257,7 @@ def render_frame(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     scene.frame_start = scene.frame_end = frame
     render.filepath = str(unfinished(path).with_suffix(""))
     partial = Path(render.frame_path(frame=frame))
+    partial.unlink(missing_ok=True)
     try:
         with _uninterrupted():
             if "CANCELLED" in bpy.ops.render.render(animation=True, scene=scene.name):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bpy
 
-from . import commands, computing, operators, panel, preferences
+from . import commands, computing, operators, panel, preferences, rendering
 
 CLASSES = (
     *preferences.CLASSES,
     *operators.CLASSES,
     *panel.CLASSES,
     *computing.CLASSES,
+    *rendering.CLASSES,
 )
 
 _commands: list[object] = []
@@ -22,6 +23,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     panel.register()
     computing.register()
+    rendering.register()
     bpy.types.TOPBAR_MT_file_import.append(operators.menu_entry)
     _commands.append(bpy.utils.register_cli_command("moving_lands", commands.main))
 
@@ -31,6 +33,7 @@ def unregister() -> None:
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
     bpy.types.TOPBAR_MT_file_import.remove(operators.menu_entry)
+    rendering.unregister()
     computing.unregister()
     panel.unregister()
     for cls in reversed(CLASSES):

@@ -309,10 +309,6 @@ class Evaluator:
     def _package(self, launch: nn.Module, arguments: tuple) -> Callable[..., Tensor]:
         """Compile a launch into a function that runs without the interpreter, in threads too."""
         flat, arranged = pytree.tree_flatten((*arguments, *self._points()))
-        shapes = [tuple(t.shape) for t in pytree.tree_leaves(arguments[-1])]
-        kind = (shapes, self.plan.channels_last, _machine(self.objective.device))
-        mark = zlib.crc32(repr(kind).encode())
-        path = self.packages / f"launch-{self.plan.launch}-{mark:08x}.bin"
 
         def flattened(*tensors: Tensor) -> tuple[Tensor]:
             return (launch(*pytree.tree_unflatten(tensors, arranged)),)
@@ -323,8 +319,12 @@ class Evaluator:
             graph = make_fx(
                 flattened, decomposed, tracing_mode="fake", _allow_non_fake_inputs=True
             )(*flat)
-            count, batches = len(flat) - 3, len(shapes)
+            count, batches = len(flat) - 3, len(pytree.tree_leaves(arguments[-1]))
             hoisted = _hoist(graph, set(range(count - batches, count)), flat)
+            shapes = [(tuple(t.shape), t.stride()) for t in (*flat, *hoisted)]
+            kind = (graph.code, shapes, _machine(self.objective.device))
+            mark = zlib.crc32(repr(kind).encode())
+            path = self.packages / f"launch-{self.plan.launch}-{mark:08x}.bin"
             if path.exists():
                 compiled = torch._inductor.CompiledArtifact.load(path=str(path), format="binary")
             else:
@@ -433,6 +433,9 @@ def _unfolded(x: Tensor, w: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
 def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list[Tensor]:
     """Take out of a traced graph what is the same in every launch, computed once, now.
 
+    That is what depends on fixed inputs alone, and tensors that the network or its loss holds: a
+    compiled graph that is saved and loaded again has lost them.
+
     Parameters
     ----------
     graph : GraphModule
@@ -448,12 +451,13 @@ def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list
         The further inputs.
     """
     nodes = list(graph.graph.nodes)
-    calls = [node for node in nodes if node.op == "call_function"]
-    if any(isinstance(n.target, OpOverload) and n.target._schema.is_mutable for n in calls):
-        return []
     placed = [node for node in nodes if node.op == "placeholder"]
     known: dict[fx.Node, Any] = {placed[n]: inputs[n] for n in fixed}
-    for node in calls:
+    held = {n: getattr(graph, n.target, None) for n in nodes if n.op == "get_attr"}
+    known |= {node: tensor for node, tensor in held.items() if isinstance(tensor, Tensor)}
+    calls = [node for node in nodes if node.op == "call_function"]
+    changed = any(isinstance(n.target, OpOverload) and n.target._schema.is_mutable for n in calls)
+    for node in () if changed else calls:
         drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
         if not drawn and node.all_input_nodes and all(n in known for n in node.all_input_nodes):
             args, kwargs = fx.map_arg((node.args, node.kwargs), known.get)
@@ -461,7 +465,7 @@ def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list
     border = [
         node
         for node in known
-        if node.op == "call_function" and any(user not in known for user in node.users)
+        if node.op != "placeholder" and any(user not in known for user in node.users)
     ]
     for number, node in enumerate(border):
         with graph.graph.inserting_after(placed[-1]):
@@ -469,6 +473,8 @@ def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list
         placed[-1].meta = node.meta
         node.replace_all_uses_with(placed[-1])
     graph.graph.eliminate_dead_code()
+    for target in {node.target for node in held if node in known}:
+        delattr(graph, target)  # else it would become an input, too
     graph.recompile()
     return [known[node] for node in border]
 

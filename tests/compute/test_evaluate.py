@@ -409,6 +409,12 @@ def test_what_depends_on_the_batch_alone_is_computed_once():
     assert not _hoist(graph, {1}, [weight, batch])
     assert torch.equal(graph(weight, batch), batch.exp() * weight)
 
+    held = torch.randn(3)
+    graph = make_fx(lambda w, x: (w * held).add_(1), _allow_non_fake_inputs=True)(weight, batch)
+    (hoisted,) = _hoist(graph, {1}, [weight, batch])
+    assert hoisted is held
+    assert torch.equal(graph(weight, batch, torch.zeros(3)), torch.ones(3))
+
 
 def test_compiled_a_point_at_a_time(packages):
     """With all that is traced otherwise: a skip, strides, noise of each point, minibatches."""
@@ -422,3 +428,8 @@ def test_compiled_a_point_at_a_time(packages):
     plain = Evaluator(case.objective(), case.plane(), folder)(POINTS, INDEX)
     np.testing.assert_allclose(values, plain, rtol=1e-5)
     evaluate.close()
+    files = set(folder.iterdir())
+    again = Evaluator(case.objective(), case.plane(), folder, plan)  # from what was kept
+    np.testing.assert_array_equal(again(POINTS, INDEX), values)
+    again.close()
+    assert set(folder.iterdir()) == files

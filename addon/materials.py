@@ -1,0 +1,406 @@
+"""The four looks as materials: each is one node group with few inputs.
+
+All texture comes from the data. Hue follows height, and what a look adds follows from how the land
+is seen, how steep it is and how it is curved: nothing is procedural noise. Height is the object's
+own, Z over its custom property ``relief``, so that a look fits whichever land it is dragged on.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from . import compat
+from .graph import Graph, Input, Panels, linear, new_group, signature
+from .surface import WIDTH
+
+NOTE = "moving_lands_look"
+"""Custom property of what a look is made of: a checksum of how it was made."""
+
+CURVATURE = 14.0
+"""From Cycles' pointiness, which is 0.5 where it is flat, to about -1 in creases and 1 on edges."""
+
+
+def look_material(name: str) -> bpy.types.Material:
+    """Build the material of a look, such as "flesh": its node group, and nothing else."""
+    material = bpy.data.materials.new(name.title())
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = Graph(tree)
+    skin = graph.group(look_group(name))
+    skin.name = skin.label = name.title()
+    skin.width = 240
+    output = graph.add("ShaderNodeOutputMaterial", Surface=skin.outputs["Surface"])
+    output.location = (320, 0)
+    output.is_active_output = True
+    material.diffuse_color = skin.inputs["Middle"].default_value  # in Solid display
+    material[NOTE] = signature(tree)
+    return material
+
+
+def glowing_material(name: str, color: str, strength: float) -> bpy.types.Material:
+    """Build a material that only shines: for text and for the minimizer."""
+    material = bpy.data.materials.new(name)
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = Graph(tree)
+    glow = graph.add("ShaderNodeEmission", Color=(*linear(color), 1.0), Strength=strength)
+    graph.add("ShaderNodeOutputMaterial", Surface=glow.outputs["Emission"])
+    return material
+
+
+def look_group(name: str) -> bpy.types.ShaderNodeTree:
+    """Return the node group of a look; one in this file that nobody changed is used again."""
+    return _shared(name.title(), GROUPS[name])
+
+
+def _shared(name: str, build) -> bpy.types.ShaderNodeTree:
+    for tree in bpy.data.node_groups:
+        if tree.name.partition(".")[0] == name and tree.get(NOTE) == signature(tree):
+            return tree
+    tree = build(name)
+    tree[NOTE] = signature(tree)
+    return tree
+
+
+# What all looks go by
+
+
+def _data(name: str) -> bpy.types.ShaderNodeTree:
+    """What a land says of itself at every point."""
+    outputs = dict.fromkeys(
+        ("Height", "Side", "Slope", "Edge", "Curvature", "Relief", "Distance"), "NodeSocketFloat"
+    )
+    tip = "Height, slope and curvature of a land, and how it is seen: from its data alone"
+    tree = new_group(name, {}, outputs, tip)
+    graph = Graph(tree)
+    place = graph.add("ShaderNodeTexCoord")
+    axes = graph.add("ShaderNodeSeparateXYZ", Vector=place.outputs["Object"]).outputs
+    relief = graph.add("ShaderNodeAttribute")
+    relief.attribute_type, relief.attribute_name = "OBJECT", "relief"
+    up = graph.add("ShaderNodeSeparateXYZ", Vector=place.outputs["Normal"]).outputs["Z"]
+    level = graph.math("MULTIPLY", up, up)
+    graze = graph.add("ShaderNodeLayerWeight", Blend=0.5).outputs["Facing"]
+    point = graph.add("ShaderNodeNewGeometry").outputs["Pointiness"]
+    far = graph.add("ShaderNodeCameraData").outputs["View Distance"]
+    graph.output(
+        Height=graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"], clamp=True),
+        Side=graph.map_range(axes["X"], -0.35 * WIDTH, 0.35 * WIDTH),
+        Slope=graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True)),
+        Edge=graze,
+        Curvature=graph.math("MULTIPLY", graph.math("SUBTRACT", point, 0.5), CURVATURE),
+        Relief=graph.math("DIVIDE", relief.outputs["Fac"], WIDTH),
+        Distance=graph.math("DIVIDE", far, WIDTH),
+    )
+    graph.arrange()
+    return tree
+
+
+def _contours(name: str) -> bpy.types.ShaderNodeTree:
+    """Lines of equal height, as wide on a cliff as on a plain."""
+    tip = "1 on lines of equal height; as wide where it is steep as where it is flat"
+    tree = new_group(name, {"": _CONTOURS}, {"Line": "NodeSocketFloat"}, tip)
+    graph = Graph(tree)
+    count = graph.input("Count")
+    data = graph.group(_shared("Land Data", _data)).outputs
+    band = graph.math("MULTIPLY", data["Height"], count)
+    off = graph.math("ABSOLUTE", graph.math("SUBTRACT", band, graph.math("ROUND", band)))
+    rise = graph.math("DIVIDE", graph.math("MULTIPLY", off, data["Relief"]), count)
+    away = graph.math("DIVIDE", rise, graph.math("MAXIMUM", data["Slope"], 0.05))
+    # Seen from afar, lines are as wide in the picture as seen from near.
+    width = graph.math("MULTIPLY", graph.input("Width"), data["Distance"])
+    half = graph.math("MULTIPLY", width, 0.0005)
+    line = graph.math("LESS_THAN", away, half)
+    # None at the very bottom and top, where a clipped land is flat.
+    above = graph.math("GREATER_THAN", band, 0.5)
+    below = graph.math("LESS_THAN", band, graph.math("SUBTRACT", count, 0.5))
+    graph.output(Line=graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below)))
+    graph.arrange()
+    return tree
+
+
+_CONTOURS = {
+    "Count": Input(12.0, "How many bands of equal height there are", 1.0, 200.0),
+    "Width": Input(2.0, "Width of a line, in thousandths of its distance", 0.0, 20.0),
+}
+
+
+def _palette(low: str, lower: str, middle: str, high: str, rim: str) -> dict[str, Input]:
+    return {
+        "Tip": Input(low, "Colour at the lowest loss"),
+        "Low": Input(lower, "Colour at a quarter of the height"),
+        "Middle": Input(middle, "Colour at half the height"),
+        "High": Input(high, "Colour at three quarters of the height"),
+        "Rim": Input(rim, "Colour at the highest loss"),
+        "Balance": Input(
+            0.5, "Which height has the middle colour: less for more of the high ones", 0.05, 0.95
+        ),
+        "Jump": Input(
+            0.0, "How suddenly the low colours turn into the high ones, at the middle's height"
+        ),
+    }
+
+
+def _side(tint: str, amount: float) -> dict[str, Input]:
+    return {
+        "Side Tint": Input(tint, "Hue of the land's far side, along its own X axis"),
+        "Side Amount": Input(amount, "How much of the side's hue there is; none of it at the tip"),
+    }
+
+
+def _edge(color: str, glow: float, width: float) -> dict[str, Input]:
+    return {
+        "Edge Colour": Input(color, "What a surface turns to where it is seen at a grazing angle"),
+        "Edge Glow": Input(glow, "How much it does"),
+        "Edge Width": Input(width, "How far from the edge it begins"),
+    }
+
+
+def _lines(color: str, strength: float, count: float) -> dict[str, Input]:
+    return {
+        "Contour Colour": Input(color, "Colour of the lines of equal height"),
+        "Contour Strength": Input(strength, "How strong lines of equal height are"),
+        "Contour Count": Input(count, _CONTOURS["Count"].tip, 1.0, 200.0),
+        "Contour Width": Input(2.0, _CONTOURS["Width"].tip, 0.0, 20.0),
+    }
+
+
+def _relief(shade: float, light: float) -> dict[str, Input]:
+    return {
+        "Crease Shade": Input(shade, "How dark it is in creases, between folds and between spikes"),
+        "Ridge Light": Input(light, "How light it is on ridges and on the tips of spikes"),
+    }
+
+
+def _skin(wetness: float, velvet: float) -> dict[str, Input]:
+    return {
+        "Wetness": Input(wetness, "From matt to wet: how sharply it mirrors the lamps"),
+        "Velvet": Input(velvet, "Soft sheen, as of fine hair"),
+    }
+
+
+def _hue(graph: Graph, data: bpy.types.NodeOutputs) -> bpy.types.NodeSocket:
+    """Add a section: the colour that follows height, and the hue of the far side."""
+    with graph.section("Hue follows height"):
+        height, middle = data["Height"], graph.input("Balance")
+        # The middle's height comes to 0.5, what is below and above keeps its ends.
+        lower = graph.math("DIVIDE", height, middle, clamp=True)
+        upper = graph.math(
+            "DIVIDE",
+            graph.math("SUBTRACT", height, middle),
+            graph.math("SUBTRACT", 1.0, middle),
+            clamp=True,
+        )
+        even = graph.math("MULTIPLY", graph.math("ADD", lower, upper), 0.5)
+        sudden = graph.map_range(even, 0.46, 0.54)
+        jump = graph.input("Jump")
+        rest = graph.math("MULTIPLY", even, graph.math("SUBTRACT", 1.0, jump))
+        at = graph.math("ADD", rest, graph.math("MULTIPLY", sudden, jump))
+        color = graph.input("Tip")
+        for index, stop in enumerate(("Low", "Middle", "High", "Rim")):
+            rising = graph.map_range(at, 0.25 * index, 0.25 * (index + 1))
+            color = graph.mix(rising, color, graph.input(stop))
+    with graph.section("Another hue on the far side"):
+        amount = graph.math("MULTIPLY", data["Side"], graph.input("Side Amount"))
+        amount = graph.math("MULTIPLY", amount, graph.map_range(data["Height"], 0.1, 0.6))
+        return graph.mix(amount, color, graph.input("Side Tint"), "COLOR")
+
+
+def _drawn(
+    graph: Graph, data: bpy.types.NodeOutputs, color: bpy.types.NodeSocket
+) -> bpy.types.NodeSocket:
+    """Add sections: creases and ridges, then lines of equal height."""
+    with graph.section("Creases and ridges"):
+        curvature = data["Curvature"]
+        dark = graph.math("MULTIPLY", curvature, -1.0, clamp=True)
+        dark = graph.math("MULTIPLY", dark, graph.input("Crease Shade"))
+        color = graph.mix(dark, color, (0.0, 0.0, 0.0, 1.0))
+        light = graph.math("MULTIPLY", curvature, 1.0, clamp=True)
+        light = graph.math("MULTIPLY", light, graph.input("Ridge Light"))
+        color = graph.mix(light, color, (1.0, 1.0, 1.0, 1.0), "SOFT_LIGHT")
+    with graph.section("Lines of equal height"):
+        lines = graph.group(
+            _shared("Contour Lines", _contours),
+            Count=graph.input("Contour Count"),
+            Width=graph.input("Contour Width"),
+        )
+        line = graph.math("MULTIPLY", lines.outputs["Line"], graph.input("Contour Strength"))
+        return graph.mix(line, color, graph.input("Contour Colour"))
+
+
+def _rimmed(graph: Graph, data: bpy.types.NodeOutputs) -> bpy.types.NodeSocket:
+    """Add how much of the edge there is."""
+    begin = graph.math("SUBTRACT", 1.0, graph.input("Edge Width"))
+    return graph.map_range(data["Edge"], begin, 1.0, to=graph.input("Edge Glow"))
+
+
+def _wet(graph: Graph, skin: bpy.types.Node) -> None:
+    """Feed a Principled BSDF's wetness and velvet."""
+    wetness = graph.input("Wetness")
+    rough = graph.math("SUBTRACT", 0.6, graph.math("MULTIPLY", wetness, 0.42))
+    graph.feed(skin.inputs["Roughness"], rough)
+    mirror = graph.math("ADD", graph.math("MULTIPLY", wetness, 0.6), 0.05)
+    graph.feed(skin.inputs["Specular IOR Level"], mirror)
+    graph.feed(skin.inputs["Coat Weight"], graph.math("MULTIPLY", wetness, 0.5))
+    graph.feed(skin.inputs["Coat Roughness"], 0.12)
+    graph.feed(skin.inputs["Sheen Weight"], graph.input("Velvet"))
+    graph.feed(skin.inputs["Sheen Roughness"], 0.4)
+
+
+def _begin(name: str, panels: Panels, tip: str) -> tuple[Graph, bpy.types.NodeOutputs]:
+    graph = Graph(new_group(name, panels, {"Surface": "NodeSocketShader"}, tip))
+    with graph.section("What the land says"):
+        data = graph.group(_shared("Land Data", _data)).outputs
+    return graph, data
+
+
+# The looks
+
+
+def _flesh(name: str) -> bpy.types.ShaderNodeTree:
+    """Skin: light goes a little way in, and pales at its edges."""
+    panels = {
+        "Palette": _palette("4858b8", "7a62b8", "9a4f82", "b0564e", "d08a6e"),
+        "Side": _side("c87a3a", 0.85),
+        "Edges": _edge("ffc9ae", 0.55, 0.55),
+        "Skin": {
+            **_skin(0.25, 0.12),
+            "Translucency": Input(0.2, "How far light goes into the skin"),
+            **_relief(0.35, 0.5),
+        },
+        "Contour Lines": _lines("2a1016", 0.0, 16.0),
+    }
+    graph, data = _begin(name, panels, "Skin on black: two hues across, violet at the tip")
+    color = _drawn(graph, data, _hue(graph, data))
+    with graph.section("Skin"):
+        edge, pale = _rimmed(graph, data), graph.input("Edge Colour")
+        skin = graph.add(
+            "ShaderNodeBsdfPrincipled",
+            Base_Color=graph.mix(edge, color, pale),
+            Emission_Color=pale,
+            Emission_Strength=graph.math("MULTIPLY", graph.math("MULTIPLY", edge, edge), 0.3),
+            Subsurface_Weight=graph.input("Translucency"),
+            Subsurface_Radius=(1.0, 0.38, 0.3),
+            Subsurface_Scale=0.008 * WIDTH,
+        )
+        _wet(graph, skin)
+        graph.output(Surface=skin.outputs["BSDF"])
+    graph.arrange()
+    return graph.tree
+
+
+def _fur(name: str) -> bpy.types.ShaderNodeTree:
+    """Fur: matt, dark at its roots, its hue jumping to the complement inside the funnel."""
+    panels = {
+        "Palette": _palette("4f55b8", "8279d2", "b77fae", "d09a52", "e2bd7e")
+        | {
+            "Balance": Input(0.5, "Height of the rim of the pit, where the hue jumps", 0.05, 0.95),
+            "Jump": Input(0.8, "How suddenly the pit's hues turn into the plate's"),
+        },
+        "Side": _side("c0566a", 0.45),
+        "Edges": _edge("ffe4c4", 0.2, 0.5),
+        "Fur": {**_relief(0.85, 0.7), **_skin(0.05, 0.25)},
+        "Contour Lines": _lines("1b0f1e", 0.0, 16.0),
+    }
+    graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
+    color = _drawn(graph, data, _hue(graph, data))
+    with graph.section("Fur"):
+        color = graph.mix(_rimmed(graph, data), color, graph.input("Edge Colour"))
+        skin = graph.add("ShaderNodeBsdfPrincipled", Base_Color=color)
+        _wet(graph, skin)
+        graph.output(Surface=skin.outputs["BSDF"])
+    graph.arrange()
+    return graph.tree
+
+
+def _ink(name: str) -> bpy.types.ShaderNodeTree:
+    """Facets with dark outlines, and a glow where the loss is least."""
+    panels = {
+        "Palette": _palette("b4a7d5", "8982c1", "686db2", "4b559a", "354179"),
+        "Side": _side("6f5fb0", 0.3),
+        "Minimum": {
+            "Glow Colour": Input("ff5fa8", "What shines at the lowest loss"),
+            "Glow": Input(1.6, "How strongly it shines", 0.0, 20.0),
+            "Glow Height": Input(0.3, "Up to which height it shines"),
+        },
+        "Outlines": {
+            "Outline Colour": Input("05060c", "Colour of silhouettes"),
+            "Outline": Input(0.95, "How strong silhouettes are"),
+            "Outline Width": Input(0.22, "How far from the edge they begin"),
+            "Facets": Input(1.0, "From smooth to one shade for each facet of the mesh"),
+        },
+        "Skin": {**_relief(0.8, 0.3), **_skin(0.3, 0.0)},
+        "Contour Lines": _lines("0b0d1a", 0.85, 18.0),
+    }
+    graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
+    color = _drawn(graph, data, _hue(graph, data))
+    with graph.section("Outlines"):
+        begin = graph.math("SUBTRACT", 1.0, graph.input("Outline Width"))
+        inner = graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", graph.input("Outline Width"), 0.7))
+        outline = graph.map_range(data["Edge"], begin, inner, to=graph.input("Outline"))
+        color = graph.mix(outline, color, graph.input("Outline Colour"))
+    with graph.section("The minimum glows"):
+        glow = graph.map_range(data["Height"], graph.input("Glow Height"), 0.0)
+        glow = graph.math("MULTIPLY", glow, glow)
+        glow = graph.math("MULTIPLY", glow, graph.math("SUBTRACT", 1.0, outline))
+        glow = graph.math("MULTIPLY", glow, graph.input("Glow"))
+        shine = graph.input("Glow Colour")
+    with graph.section("Facets"):
+        facing = graph.add("ShaderNodeNewGeometry")
+        normal = graph.add("ShaderNodeMix")
+        normal.data_type = "VECTOR"
+        sockets = {s.identifier: s for s in (*normal.inputs, *normal.outputs)}
+        graph.feed(sockets["Factor_Float"], graph.input("Facets"))
+        graph.feed(sockets["A_Vector"], facing.outputs["Normal"])
+        graph.feed(sockets["B_Vector"], facing.outputs["True Normal"])
+        skin = graph.add(
+            "ShaderNodeBsdfPrincipled",
+            Base_Color=color,
+            Normal=sockets["Result_Vector"],
+            Emission_Color=shine,
+            Emission_Strength=glow,
+        )
+        _wet(graph, skin)
+        graph.output(Surface=skin.outputs["BSDF"])
+    graph.arrange()
+    return graph.tree
+
+
+def _specimen(name: str) -> bpy.types.ShaderNodeTree:
+    """A body under glass: hot at its tip, and lit a little from within."""
+    panels = {
+        "Palette": _palette("ffe9a3", "f6a64a", "d9552b", "9a2c22", "4a1a18"),
+        "Side": _side("b06a3a", 0.0),
+        "Heat": {
+            "Heat": Input(0.25, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
+        },
+        "Edges": _edge("ffb27a", 0.35, 0.45),
+        "Skin": {
+            **_skin(0.35, 0.1),
+            "Translucency": Input(0.1, "How far light goes into the body"),
+            **_relief(0.4, 0.4),
+        },
+        "Contour Lines": _lines("1c0806", 0.0, 16.0),
+    }
+    graph, data = _begin(name, panels, "A body to compare: hot at its tip, dark at its rim")
+    color = _drawn(graph, data, _hue(graph, data))
+    with graph.section("Heat"):
+        cold = graph.math("SUBTRACT", 1.0, data["Height"])
+        heat = graph.math("MULTIPLY", graph.math("MULTIPLY", cold, cold), graph.input("Heat"))
+    with graph.section("Skin"):
+        edged = graph.mix(_rimmed(graph, data), color, graph.input("Edge Colour"))
+        skin = graph.add(
+            "ShaderNodeBsdfPrincipled",
+            Base_Color=edged,
+            Subsurface_Weight=graph.input("Translucency"),
+            Subsurface_Radius=(1.0, 0.4, 0.2),
+            Subsurface_Scale=0.008 * WIDTH,
+            Emission_Color=color,
+            Emission_Strength=heat,
+        )
+        _wet(graph, skin)
+        graph.output(Surface=skin.outputs["BSDF"])
+    graph.arrange()
+    return graph.tree
+
+
+GROUPS = {"flesh": _flesh, "fur": _fur, "ink": _ink, "specimen": _specimen}
