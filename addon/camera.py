@@ -1,22 +1,345 @@
-"""Camera rigs: plain keyframes and constraints that an artist can drag.
+"""Cameras: plans written as plain keyframes and constraints that an artist can drag, and measured.
 
-The camera looks at the Empty "Minimizer", whose few keys follow the smoothed descent; lens shift
+A camera looks at the Empty "Minimizer", whose few keys follow the smoothed descent; lens shift
 puts it on a third. The camera's own few keys are its place relative to a second Empty that rides
-along with part of the descent, so that the fall is seen in the frame and the camera stays calm.
+along with part of the descent. Acts that are cut have a camera each, bound to a timeline marker.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import cos, radians, sin
+from collections.abc import Iterable
+from math import cos, degrees, radians, sin
 
 import bpy
 import numpy as np
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+from mathutils.bvhtree import BVHTree
 
 from . import compat
-from .animation import key_spline
-from .camerawork import calm_track, ease, fit_spline
-from .surface import WIDTH
+from .animation import key_spline, untouched
+from .camerawork import Motion, Spline, calm_track, ease, fit_spline, measure
+from .cuts import TAKE, cameras_of, cutting
+from .planning import Plan, off_third, plan
+from .rigs import RIGS, Act, Framing, takes
+from .shots import named
+from .surface import GRID, WIDTH
+from .terrain import Terrain
+
+
+def build(
+    land: bpy.types.Object,
+    terrain: Terrain,
+    acts: list[Act],
+    fps: float,
+    aspect: float,
+    sharp: bool = False,
+) -> dict[str, bpy.types.Object]:
+    """Build the cameras of a shot, and what they look at and ride on.
+
+    Parameters
+    ----------
+    land : Object
+        It becomes the parent of what moves with it.
+    terrain : Terrain
+        What there is to see.
+    acts : list of Act
+        Those of the shot, one after the other.
+    fps, aspect : float
+        Frames a second; width of the picture over its height.
+    sharp : bool
+        Whether everything is in focus: text before the lens would be a blur.
+
+    Returns
+    -------
+    dict of Object
+        By what they are, in no collection yet: "Camera", "Camera Rig", "Minimizer" of the first
+        take, "Camera 2" ... of others. Where there are others, also "Camera Now".
+
+    Raises
+    ------
+    ValueError
+        As ``planning.plan``.
+    """
+    made: dict[str, bpy.types.Object] = {}
+    plans = [plan(take, terrain, fps, aspect) for take in takes(acts)]
+    for n, planned in enumerate(plans):
+        made |= {named(name, n): part for name, part in _take(planned, land, aspect).items()}
+        parts = [made[named(name, n)] for name in ("Minimizer", "Camera Rig", "Camera")]
+        _key(planned, *parts)
+        _focus(parts[2], parts[0], planned, sharp)
+    if len(plans) > 1:
+        made |= cutting(cameras_of(made), [p.acts[0].transition for p in plans], fps)
+    return made
+
+
+def renew(
+    parts: dict[str, bpy.types.Object],
+    terrain: Terrain,
+    acts: list[Act],
+    fps: float,
+    aspect: float,
+) -> dict[bpy.types.Object, bool]:
+    """Plan the takes of a shot anew, and write what nobody has changed.
+
+    Keys go together: where an artist moved one of a camera's, all its keys stay as they are, and
+    so does what it rides on.
+
+    Parameters
+    ----------
+    parts : dict of Object
+        The shot's; of a take that is not there any more nothing is made.
+    terrain, acts, fps, aspect
+        As for ``build``.
+
+    Returns
+    -------
+    dict
+        Whether each Minimizer and Camera was written.
+    """
+    written = {}
+    for n, take in enumerate(takes(acts)):
+        names = [named(name, n) for name in ("Minimizer", "Camera Rig", "Camera")]
+        there = [parts.get(name) for name in names]
+        if there[0] or there[2]:
+            written |= _key(plan(take, terrain, fps, aspect), *there)
+    return written
+
+
+# The parts of a take
+
+
+def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy.types.Object]:
+    """Build a take's objects, without keys."""
+    aim = bpy.data.objects.new("Minimizer", None)
+    aim.empty_display_type = "SPHERE"
+    aim.empty_display_size = 0.03 * WIDTH
+    rig = bpy.data.objects.new("Camera Rig", None)
+    rig.empty_display_type = "CIRCLE"
+    rig.empty_display_size = 0.1 * WIDTH
+    riding = rig.constraints.new("COPY_LOCATION")
+    riding.target = aim
+    data = bpy.data.cameras.new("Camera")
+    data.clip_end = 100 * WIDTH
+    camera = bpy.data.objects.new("Camera", data)
+    aim.parent = rig.parent = land
+    camera.parent = rig
+    looking = camera.constraints.new("TRACK_TO")
+    looking.target = aim
+    looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
+    if planned.bank:
+        leaning = camera.constraints.new("COPY_ROTATION")
+        leaning.target = aim
+        leaning.use_x = leaning.use_y = False
+        leaning.mix_mode = "AFTER"
+        leaning.target_space = leaning.owner_space = "LOCAL"
+    _lens(data, planned, aspect)
+    first, last = planned.acts[0], planned.acts[-1]
+    camera[TAKE] = {
+        "name": " - ".join(act.rig for act in planned.acts),
+        "rig": first.rig,
+        "first": first.first,
+        "last": last.last,
+        "azimuth": first.framing.azimuth,
+    }
+    return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera}
+
+
+def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> None:
+    """Set lens and lens shift, keyed where acts that ease into each other have different ones."""
+    # Lens shift counts in widths of the picture's longer side.
+    across, up = min(1.0, aspect), min(1.0, 1.0 / aspect)
+    keyed = {
+        "lens": planned.lens,
+        "shift_x": _scaled(planned.third, -across, 0.5 * across),
+        "shift_y": _scaled(planned.rise, -up, 0.5 * up),
+    }
+    for path, spline in keyed.items():
+        setattr(data, path, float(spline.values[0]))
+        if np.ptp(spline.values) > 1e-6:
+            key_spline(data, path, spline)
+
+
+def _scaled(spline: Spline, factor: float, offset: float) -> Spline:
+    return Spline(spline.times, factor * spline.values + offset, factor * spline.slopes)
+
+
+def _focus(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan, sharp: bool) -> None:
+    """Focus on what the camera looks at, as shallow as its rig wants it at this size."""
+    framing, dof = planned.acts[0].framing, camera.data.dof
+    blur = planned.rig.blur * camera.data.sensor_width / 1000
+    dof.focus_object = aim
+    dof.aperture_fstop = (framing.lens / 1000) ** 2 / (framing.distance * WIDTH * blur)
+    dof.use_dof = not sharp
+
+
+def _key(
+    planned: Plan,
+    aim: bpy.types.Object | None,
+    rig: bpy.types.Object | None,
+    camera: bpy.types.Object | None,
+) -> dict[bpy.types.Object, bool]:
+    """Write a take's keys; return for the aim and the camera whether they were ours to write."""
+    written = {}
+    if aim:
+        written[aim] = _key_all(aim, "location", planned.aim)
+        if planned.bank and untouched(aim, "rotation_euler", 2):
+            key_spline(aim, "rotation_euler", planned.bank, 2)
+    if camera:
+        written[camera] = _key_all(camera, "location", planned.place)
+        if rig and written[camera]:
+            rig.location = planned.start
+            for riding in rig.constraints:
+                if riding.type == "COPY_LOCATION" and not rig.animation_data:
+                    riding.influence = planned.follow
+    return written
+
+
+def _key_all(owner: bpy.types.Object, path: str, splines: list[Spline]) -> bool:
+    """Key all axes, or none where an artist changed one; return whether they were."""
+    ours = all(untouched(owner, path, axis) for axis in range(len(splines)))
+    return ours and all(
+        [key_spline(owner, path, spline, axis) for axis, spline in enumerate(splines)]
+    )
+
+
+# Measured
+
+
+def measured_takes(scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]) -> dict[str, Motion]:
+    """Measure every take of a shot, as it is evaluated; by the name of its camera."""
+    found = {}
+    for camera in cameras_of(parts):
+        n = next(n for n in range(len(parts)) if parts.get(named("Camera", n)) == camera)
+        rig = RIGS.get(camera.get(TAKE, {}).get("rig", "ride"), RIGS["ride"])
+        aim = parts.get(named("Minimizer", n))
+        subject = parts.get("Bead", aim) if rig.looks_at == "minimizer" else aim
+        if subject and "Land" in parts:
+            found[camera.name] = measured(scene, parts["Land"], camera, subject)
+    return found
+
+
+def measured(
+    scene: bpy.types.Scene,
+    land: bpy.types.Object,
+    camera: bpy.types.Object,
+    minimizer: bpy.types.Object,
+    frames: Iterable[int] | None = None,
+) -> Motion:
+    """Measure a camera on the evaluated scene, frame by frame.
+
+    Parameters
+    ----------
+    scene : Scene
+        It is left at the frame at which it is.
+    land, camera, minimizer : Object
+        What moves, what films it, and what should be seen.
+    frames : iterable of int, optional
+        One after the other; by default those that the camera was made for, or all.
+
+    Returns
+    -------
+    Motion
+        With the bounds of the camera's rig.
+    """
+    take = camera.get(TAKE, {})
+    rig = RIGS.get(take.get("rig", "ride"), RIGS["ride"])
+    if frames is None:
+        first, last = take.get("first", scene.frame_start), take.get("last", scene.frame_end)
+        frames = range(max(scene.frame_start, int(first)), min(scene.frame_end, int(last)) + 1)
+    before = scene.frame_current
+    eyes, axes, seen, clearances, hidden, borders = [], [], [], [], [], []
+    for count, frame in enumerate(frames):
+        scene.frame_set(frame)
+        graph = bpy.context.evaluated_depsgraph_get()
+        filming, ground = camera.evaluated_get(graph), land.evaluated_get(graph)
+        subject = minimizer.evaluated_get(graph).matrix_world.translation
+        placed = filming.matrix_world
+        eyes.append(placed.translation.copy())
+        axes.append([placed.col[axis].xyz.normalized() for axis in range(3)])
+        seen.append(world_to_camera_view(scene, filming, subject)[:2])
+        inward = ground.matrix_world.inverted()
+        eye, aim = np.array(inward @ eyes[-1]), np.array(inward @ subject)
+        there = _Ground(ground, graph)
+        clearances.append(there.clearance(eye))
+        hidden.append(there.hidden(eye, aim))
+        if count % 8 == 0:
+            borders.append(there.borders(scene, filming, eye))
+    scene.frame_set(before)
+    directions = np.array(axes)
+    x, y = np.array(seen).T
+    fps = scene.render.fps / scene.render.fps_base
+    moved = measure(np.array(eyes), -directions[:, 2], fps, WIDTH)
+    return Motion(
+        moved.speed,
+        moved.acceleration,
+        moved.jerk,
+        moved.turn,
+        tilt=degrees(np.arcsin(np.abs(directions[:, 0, 2]).max().clip(0, 1))),
+        clearance=min(clearances) / WIDTH,
+        off_third=float(off_third(x, y).max()),
+        inside=float(np.minimum.reduce([x, 1 - x, y, 1 - y]).min()),
+        hidden=float(np.mean(hidden)) if rig.looks_at != "between" else 0.0,
+        borders=float(max(borders)),
+        allowed=(("borders", float(rig.borders)), *rig.allowed),
+    )
+
+
+class _Ground:
+    """An evaluated land: a grid that is looked up, or where modifiers made it another, a tree."""
+
+    def __init__(self, land: bpy.types.Object, graph: bpy.types.Depsgraph) -> None:
+        mesh = land.data
+        points = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", points)
+        points = points.reshape(-1, 3)
+        rows, cols = mesh.get(GRID, land.original.data.get(GRID, (0, 0)))[:2]
+        self.land, self.terrain, self.tree = land, None, None
+        if rows * cols == len(points):
+            grid = points.reshape(rows, cols, 3).astype(float)
+            still = np.zeros(2)
+            self.terrain = Terrain(
+                x=grid[0, :, 0],
+                y=grid[:, 0, 1],
+                heights=grid[None, ..., 2],
+                known=np.zeros(1),
+                frames=still,
+                when=still,
+                places=np.zeros((2, 3)),
+                pace=still,
+            )
+        else:
+            self.tree = BVHTree.FromObject(land, graph)
+
+    def clearance(self, eye: np.ndarray) -> float:
+        if self.terrain:
+            return float(self.terrain.clearance(np.zeros(1), eye[None])[0])
+        return self.tree.find_nearest(Vector(eye))[3]
+
+    def hidden(self, eye: np.ndarray, subject: np.ndarray) -> bool:
+        if self.terrain:
+            return bool(self.terrain.hidden(np.zeros(1), eye[None], subject[None])[0])
+        way = Vector(subject) - Vector(eye)
+        return self.tree.ray_cast(Vector(eye), way.normalized(), 0.97 * way.length)[0] is not None
+
+    def borders(self, scene: bpy.types.Scene, camera: bpy.types.Object, eye: np.ndarray) -> int:
+        """Return how many sides of the land are seen."""
+        if not self.terrain:
+            return 0
+        sides, placed = self.terrain.border(0.0), self.land.matrix_world
+        count = 0
+        for side in sides:
+            views = [world_to_camera_view(scene, camera, placed @ Vector(p)) for p in side]
+            inside = np.array([0 < v.x < 1 and 0 < v.y < 1 and v.z > 0 for v in views])
+            points = side[inside]
+            free = ~self.terrain.hidden(
+                np.zeros(len(points)), np.tile(eye, (len(points), 1)), points
+            )
+            count += free.sum() > 2
+        return int(count)
+
+
+# Before acts
 
 
 def minimizer_empty(frames: np.ndarray, places: np.ndarray) -> bpy.types.Object:
@@ -45,35 +368,6 @@ def key_track(empty: bpy.types.Object, frames: np.ndarray, places: np.ndarray) -
             for axis, spline in enumerate(calm_track(frames, places, fps, WIDTH))
         ]
     )
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How the minimizer is seen.
-
-    Attributes
-    ----------
-    lens : float
-        Millimetres, on a 36 mm sensor.
-    azimuth, elevation, drift : float
-        Degrees: where the camera is, seen from the minimizer, at the middle of the shot (0: from
-        -y; elevation below 0: from below), and how far it moves around during the shot.
-    distance : float
-        Widths of the land.
-    third, rise : float
-        Where the minimizer stands in the frame: from its left, and from its bottom, 0 to 1.
-    follow : float
-        How much of the descent the camera shares, 0 to 1.
-    """
-
-    lens: float
-    azimuth: float
-    elevation: float
-    distance: float
-    drift: float
-    third: float
-    rise: float
-    follow: float
 
 
 def ride(

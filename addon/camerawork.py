@@ -14,9 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
+KEYS_APART = 0.7
+"""Seconds between the keys of a track, about."""
+
+
 @dataclass(frozen=True)
 class Spline:
-    """A cubic spline with zero slope at its ends: it eases in and out.
+    """A cubic spline.
 
     Attributes
     ----------
@@ -37,7 +41,9 @@ class Spline:
         return basis_values @ self.values + basis_slopes @ self.slopes
 
 
-def fit_spline(times: ArrayLike, values: ArrayLike, knots: int, calm: float = 0.0) -> Spline:
+def fit_spline(
+    times: ArrayLike, values: ArrayLike, knots: int, calm: float = 0.0, eased: bool = True
+) -> Spline:
     """Fit a C2 spline with evenly spaced knots to samples, by least squares.
 
     The ends are held: the spline starts at the first value and stops at the last.
@@ -50,11 +56,13 @@ def fit_spline(times: ArrayLike, values: ArrayLike, knots: int, calm: float = 0.
         At least 2; never more than there are samples.
     calm : float
         What happens within so much time is smoothed away, at the least jerk.
+    eased : bool
+        Whether it starts and stops without slope; else it does so without acceleration.
     """
     times, values = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
     knots = max(2, min(knots, len(times)))
     at = np.linspace(times[0], times[-1], knots)
-    to_slopes = _slopes_of_values(at)
+    to_slopes = _slopes_of_values(at, eased)
     basis_values, basis_slopes = _hermite(at, times)
     design = basis_values + basis_slopes @ to_slopes
     found = np.empty(knots)
@@ -71,7 +79,12 @@ def fit_spline(times: ArrayLike, values: ArrayLike, knots: int, calm: float = 0.
 
 
 def calm_track(
-    frames: ArrayLike, places: ArrayLike, fps: float, width: float, knots: int = 6
+    frames: ArrayLike,
+    places: ArrayLike,
+    fps: float,
+    width: float,
+    share: float = 0.8,
+    eased: bool = True,
 ) -> list[Spline]:
     """Smooth a track until a camera that rides on it is calm.
 
@@ -85,22 +98,25 @@ def calm_track(
         Frames a second.
     width : float
         The surface's width S.
-    knots : int
-        The most keys there may be; as many are used as leave the motion within 0.8 of ``CALM``
-        (the camera moves on its own, too), but at least 2.
+    share : float
+        How much of ``CALM`` the motion may use up: the camera moves on its own, too.
+    eased : bool
+        As for ``fit_spline``.
 
     Returns
     -------
     list of Spline
-        One for each axis.
+        One for each axis, as little smoothed as that takes; of keys a good half second apart.
     """
     places = np.asarray(places, dtype=np.float64)
     frames = np.asarray(frames, dtype=np.float64)
     every = np.arange(frames[0], frames[-1] + 1)
-    for count in range(knots, 1, -1):
-        track = [fit_spline(frames, axis, count) for axis in places.T]
+    seconds = (frames[-1] - frames[0]) / fps
+    knots = int(np.clip(round(seconds / KEYS_APART) + 2, 4, 60))
+    for calm in fps * np.geomspace(0.12, max(2 * seconds, 0.2), 18):
+        track = [fit_spline(frames, axis, knots, calm, eased) for axis in places.T]
         path = np.column_stack([spline(every) for spline in track])
-        if not measure(path, np.zeros_like(path), fps, width).faults(0.8):
+        if not measure(path, np.zeros_like(path), fps, width).faults(share):
             break
     return track
 
@@ -115,8 +131,8 @@ def ease(times: ArrayLike, start: float, end: float, knots: int = 5) -> Spline:
     )
 
 
-def _slopes_of_values(times: Array) -> Array:
-    """Return the matrix that takes knot values to the slopes of the clamped C2 spline."""
+def _slopes_of_values(times: Array, eased: bool) -> Array:
+    """Return the matrix that takes knot values to the slopes of the C2 spline."""
     count = len(times)
     step = np.diff(times)
     left, right = np.eye(count), np.zeros((count, count))
@@ -126,6 +142,10 @@ def _slopes_of_values(times: Array) -> Array:
         right[i, i - 1] = -3 * after / before
         right[i, i + 1] = 3 * before / after
         right[i, i] = -right[i, i - 1] - right[i, i + 1]
+    if not eased:
+        for end, inner in ((0, 1), (-1, -2)):
+            left[end, [end, inner]] = 2, 1
+            right[end, [end, inner]] = np.array([-3, 3]) / (times[inner] - times[end])
     return np.linalg.solve(left, right)
 
 
@@ -151,26 +171,78 @@ def _hermite(knots: Array, t: Array) -> tuple[Array, Array]:
     return values, slopes
 
 
-CALM = {"speed": 0.10, "acceleration": 0.05, "jerk": 0.10, "turn": 12.0}
-"""What a camera may do at most, in surface widths S, seconds and degrees."""
+CALM = {
+    "speed": 0.10,
+    "acceleration": 0.05,
+    "jerk": 0.10,
+    "turn": 12.0,
+    "tilt": 1.0,
+    "off_third": 0.1,
+    "hidden": 0.05,
+    "borders": 2.0,
+}
+"""What a camera may do at most; in surface widths S, seconds, degrees and parts of the frame."""
+
+CLEAR = {"clearance": 0.02, "inside": 0.1}
+"""What a camera must keep at least: from the moving land in S, and its subject from the picture's
+border in parts of the frame."""
+
+FELT = ("speed", "acceleration", "jerk", "turn")
+"""What a viewer feels of a move."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """The largest of what a viewer feels, in the units of ``CALM``."""
+    """The worst of a camera's move, in the units of ``CALM`` and ``CLEAR``.
+
+    Attributes
+    ----------
+    speed, acceleration, jerk, turn : float
+        The largest.
+    tilt : float
+        Of the horizon, the largest.
+    clearance : float
+        The least.
+    off_third : float
+        Of the subject from the nearest thirds line, the largest.
+    inside : float
+        Of the subject from the picture's border, the least.
+    hidden : float
+        The part of the frames in which the land hides the subject.
+    borders : float
+        The most sides of the land that are seen at a time.
+    allowed : tuple
+        Names of figures whose bounds are others for this kind of shot, and these.
+    """
 
     speed: float
     acceleration: float
     jerk: float
     turn: float
+    tilt: float = 0.0
+    clearance: float = np.inf
+    off_third: float = 0.0
+    inside: float = 0.5
+    hidden: float = 0.0
+    borders: float = 0.0
+    allowed: tuple[tuple[str, float], ...] = ()
+
+    def bounds(self) -> list[tuple[str, float, float, float]]:
+        """Return each figure's name, value, lower and upper bound."""
+        most = {**CALM, **dict(self.allowed)}
+        upper = [(name, getattr(self, name), 0.0, bound) for name, bound in most.items()]
+        return upper + [(name, getattr(self, name), bound, np.inf) for name, bound in CLEAR.items()]
 
     def faults(self, share: float = 1.0) -> list[str]:
-        """Return what is over its bound, or over a share of it, a line each."""
-        return [
-            f"{name} {getattr(self, name):.3g} > {share * bound:.3g}"
-            for name, bound in CALM.items()
-            if getattr(self, name) > share * bound
-        ]
+        """Return what is out of its bounds, a line each; of the move also what is over a share."""
+        found = []
+        for name, value, low, high in self.bounds():
+            bound = share * high if name in FELT else high
+            if value < low:
+                found.append(f"{name} {value:.3g} < {low:.3g}")
+            elif value > bound:
+                found.append(f"{name} {value:.3g} > {bound:.3g}")
+        return found
 
 
 def measure(positions: ArrayLike, forwards: ArrayLike, fps: float, width: float) -> Motion:

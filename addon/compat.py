@@ -62,3 +62,22 @@ def set_font(node: bpy.types.Node, font: bpy.types.VectorFont) -> None:
         node.inputs["Font"].default_value = font
     else:
         node.font = font
+
+
+def compositing(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
+    """Return a scene's compositing nodes, made where there are none, and where its picture ends."""
+    if BLENDER_5:
+        tree = scene.compositing_node_group
+        if tree is None:
+            tree = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
+            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+            scene.compositing_node_group = tree
+        kind = "NodeGroupOutput"
+    else:
+        if not scene.use_nodes:
+            scene.use_nodes = True
+            scene.node_tree.nodes.clear()
+        tree = scene.node_tree
+        kind = "CompositorNodeComposite"
+    result = next((node for node in tree.nodes if node.bl_idname == kind), None)
+    return tree, (result or tree.nodes.new(kind)).inputs[0]

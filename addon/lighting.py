@@ -15,7 +15,7 @@ import bpy
 from mathutils import Vector
 
 from . import compat
-from .graph import linear
+from .graph import Graph, linear
 from .surface import WIDTH
 
 
@@ -49,31 +49,31 @@ class Lamp:
 
 RIGS = {
     "flesh": {
-        "Key": Lamp((0.68, -0.4, 0.62), 0.12, 3000, "ffdcc2"),
+        "Key": Lamp((0.68, -0.4, 0.62), 0.07, 3000, "ffdcc2"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.06, 1500, "b9b4ff"),
-        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 900, "d9b6f5"),
-        "Sky": Lamp((0.8, 0.3, 1.9), 0.12, 2600, "ffdcc2", aim=0.9),
+        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 800, "d9b6f5"),
+        "Sky": Lamp((0.8, 0.3, 1.75), 0.06, 2200, "ffdcc2", aim=0.9),
         "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 110, "b9a8ff", aim=0.0, spread=80),
     },
     "fur": {
-        "Key": Lamp((0.68, -0.4, 0.62), 0.08, 3000, "ffe0b8"),
+        "Key": Lamp((0.68, -0.4, 0.62), 0.06, 3000, "ffd9a8"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.05, 1500, "b9b4ff"),
         "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 1200, "d9c6ff"),
-        "Sky": Lamp((0.8, 0.35, 2.0), 0.05, 3000, "ffe2bd", aim=0.9),
-        "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 120, "a9b4ff", aim=0.0, spread=80),
+        "Sky": Lamp((0.8, 0.35, 2.0), 0.04, 3200, "ffdcae", aim=0.9),
+        "Funnel": Lamp((-0.12, 0.1, 2.2), 0.1, 70, "d8ccff", aim=0.0, spread=80),
     },
     "ink": {
         "Key": Lamp((0.68, -0.4, 0.62), 0.12, 3600, "dfe2ff"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.06, 1500, "8fa0ff"),
-        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 1000, "b8a8ff"),
-        "Sky": Lamp((0.8, 0.3, 1.9), 0.12, 4200, "dfe2ff", aim=0.9),
+        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 1800, "b8a8ff"),
+        "Sky": Lamp((0.8, 0.3, 1.9), 0.08, 2800, "dfe2ff", aim=0.9),
         "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 110, "ff9ccb", aim=0.0, spread=80),
     },
     "specimen": {
-        "Key": Lamp((0.75, -0.55, 0.9), 0.25, 3600, "fff0dc"),
-        "Rim": Lamp((-0.65, 0.55, 0.6), 0.1, 1800, "ffb27a"),
-        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 1000, "ffd9c0"),
-        "Sky": Lamp((0.7, 0.3, 2.2), 0.2, 2600, "fff0dc", aim=0.9),
+        "Key": Lamp((0.75, -0.55, 0.8), 0.2, 4600, "fff0dc"),
+        "Rim": Lamp((-0.65, 0.55, 0.45), 0.1, 800, "ffd0a8"),
+        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 1600, "ffe4d4"),
+        "Sky": Lamp((0.75, 0.3, 1.9), 0.12, 1500, "fff0dc", aim=0.9),
         "Funnel": Lamp((0.0, 0.0, 2.4), 0.2, 110, "ffcf9a", aim=0.0, spread=80),
     },
 }
@@ -81,19 +81,34 @@ RIGS = {
 
 @dataclass(frozen=True)
 class Grade:
-    """World and colour management: colour and strength of the sky, and the exposure."""
+    """World and colour management.
 
-    sky: str
+    Attributes
+    ----------
+    ground : str
+        What is seen behind the land, sRGB before the view transform.
+    ambient : str
+        The light that comes from everywhere, so that no shadow is a hole.
+    strength : float
+        Of that light.
+    exposure : float
+        In stops.
+    contrast : str
+        The view transform's look.
+    """
+
+    ground: str
+    ambient: str
     strength: float
-    exposure: float
+    exposure: float = 0.0
     contrast: str = "AgX - Medium High Contrast"
 
 
 GRADES = {
-    "flesh": Grade("000000", 0.0, 0.0),
-    "fur": Grade("6a5f8c", 0.25, 0.0),
-    "ink": Grade("000000", 0.0, 0.0),
-    "specimen": Grade("2a1a16", 0.12, 0.0),
+    "flesh": Grade("000000", "b9a0d8", 0.15),
+    "fur": Grade("0e0a12", "8f7fb8", 0.1, exposure=-0.2),
+    "ink": Grade("000000", "7f8fd8", 0.2),
+    "specimen": Grade("140d0b", "d8b0a0", 0.12),
 }
 
 
@@ -145,13 +160,24 @@ def set_lamp(thing: bpy.types.Object, lamp: Lamp, relief: float) -> None:
 
 def look_world(name: str) -> bpy.types.World:
     """Build the world of a look: a plain colour."""
-    grade = GRADES[name]
-    world = bpy.data.worlds.new(name.title())
-    background = next(node for node in compat.use_nodes(world).nodes if node.type == "BACKGROUND")
-    background.inputs["Color"].default_value = (*linear(grade.sky), 1.0)
-    background.inputs["Strength"].default_value = grade.strength
-    world.color = linear(grade.sky)
+    world = bpy.data.worlds.new("Sky")
+    set_world(world, name)
     return world
+
+
+def set_world(world: bpy.types.World, name: str) -> None:
+    """Make a world a look's: its light is one thing, what the camera sees of it another."""
+    grade = GRADES[name]
+    tree = compat.use_nodes(world)
+    tree.nodes.clear()
+    graph = Graph(tree)
+    seen = graph.add("ShaderNodeLightPath").outputs["Is Camera Ray"]
+    light = tuple(grade.strength * c for c in linear(grade.ambient))
+    color = graph.mix(seen, (*light, 1.0), (*linear(grade.ground), 1.0))
+    background = graph.add("ShaderNodeBackground", Color=color)
+    graph.add("ShaderNodeOutputWorld", Surface=background.outputs["Background"])
+    graph.arrange()
+    world.color = linear(grade.ground)
 
 
 def set_view(scene: bpy.types.Scene, name: str) -> None:

@@ -16,7 +16,7 @@ from .surface import WIDTH
 NOTE = "moving_lands_look"
 """Custom property of what a look is made of: a checksum of how it was made."""
 
-CURVATURE = 14.0
+CURVATURE = 4.0
 """From Cycles' pointiness, which is 0.5 where it is flat, to about -1 in creases and 1 on edges."""
 
 
@@ -81,13 +81,16 @@ def _data(name: str) -> bpy.types.ShaderNodeTree:
     level = graph.math("MULTIPLY", up, up)
     graze = graph.add("ShaderNodeLayerWeight", Blend=0.5).outputs["Facing"]
     point = graph.add("ShaderNodeNewGeometry").outputs["Pointiness"]
+    bent = graph.math("MULTIPLY", graph.math("SUBTRACT", point, 0.5), CURVATURE)
+    # The root brings out what is smooth, and holds back what is furred.
+    much = graph.math("SQRT", graph.math("ABSOLUTE", bent))
     far = graph.add("ShaderNodeCameraData").outputs["View Distance"]
     graph.output(
         Height=graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"], clamp=True),
         Side=graph.map_range(axes["X"], -0.35 * WIDTH, 0.35 * WIDTH),
         Slope=graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True)),
         Edge=graze,
-        Curvature=graph.math("MULTIPLY", graph.math("SUBTRACT", point, 0.5), CURVATURE),
+        Curvature=graph.math("MULTIPLY", much, graph.math("SIGN", bent)),
         Relief=graph.math("DIVIDE", relief.outputs["Fac"], WIDTH),
         Distance=graph.math("DIVIDE", far, WIDTH),
     )
@@ -155,12 +158,12 @@ def _edge(color: str, glow: float, width: float) -> dict[str, Input]:
     }
 
 
-def _lines(color: str, strength: float, count: float) -> dict[str, Input]:
+def _lines(color: str, strength: float, count: float, width: float = 2.0) -> dict[str, Input]:
     return {
         "Contour Colour": Input(color, "Colour of the lines of equal height"),
         "Contour Strength": Input(strength, "How strong lines of equal height are"),
         "Contour Count": Input(count, _CONTOURS["Count"].tip, 1.0, 200.0),
-        "Contour Width": Input(2.0, _CONTOURS["Width"].tip, 0.0, 20.0),
+        "Contour Width": Input(width, _CONTOURS["Width"].tip, 0.0, 20.0),
     }
 
 
@@ -240,7 +243,7 @@ def _wet(graph: Graph, skin: bpy.types.Node) -> None:
     graph.feed(skin.inputs["Roughness"], rough)
     mirror = graph.math("ADD", graph.math("MULTIPLY", wetness, 0.6), 0.05)
     graph.feed(skin.inputs["Specular IOR Level"], mirror)
-    graph.feed(skin.inputs["Coat Weight"], graph.math("MULTIPLY", wetness, 0.5))
+    graph.feed(skin.inputs["Coat Weight"], graph.math("MULTIPLY", wetness, wetness))
     graph.feed(skin.inputs["Coat Roughness"], 0.12)
     graph.feed(skin.inputs["Sheen Weight"], graph.input("Velvet"))
     graph.feed(skin.inputs["Sheen Roughness"], 0.4)
@@ -259,13 +262,13 @@ def _begin(name: str, panels: Panels, tip: str) -> tuple[Graph, bpy.types.NodeOu
 def _flesh(name: str) -> bpy.types.ShaderNodeTree:
     """Skin: light goes a little way in, and pales at its edges."""
     panels = {
-        "Palette": _palette("4858b8", "7a62b8", "9a4f82", "b0564e", "d08a6e"),
-        "Side": _side("c87a3a", 0.85),
-        "Edges": _edge("ffc9ae", 0.55, 0.55),
+        "Palette": _palette("5a63c8", "6f4fa8", "93447f", "b0564e", "d8977a"),
+        "Side": _side("c88440", 0.8),
+        "Edges": _edge("ffc4a8", 0.8, 0.38),
         "Skin": {
-            **_skin(0.25, 0.12),
+            **_skin(0.1, 0.15),
             "Translucency": Input(0.2, "How far light goes into the skin"),
-            **_relief(0.35, 0.5),
+            **_relief(0.4, 0.8),
         },
         "Contour Lines": _lines("2a1016", 0.0, 16.0),
     }
@@ -291,15 +294,15 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
 def _fur(name: str) -> bpy.types.ShaderNodeTree:
     """Fur: matt, dark at its roots, its hue jumping to the complement inside the funnel."""
     panels = {
-        "Palette": _palette("4f55b8", "8279d2", "b77fae", "d09a52", "e2bd7e")
+        "Palette": _palette("5d3c8c", "8f78c0", "b08ab8", "c68a3c", "e4bd72")
         | {
-            "Balance": Input(0.5, "Height of the rim of the pit, where the hue jumps", 0.05, 0.95),
+            "Balance": Input(0.62, "Height of the rim of the pit, where the hue jumps", 0.05, 0.95),
             "Jump": Input(0.8, "How suddenly the pit's hues turn into the plate's"),
         },
         "Side": _side("c0566a", 0.45),
-        "Edges": _edge("ffe4c4", 0.2, 0.5),
-        "Fur": {**_relief(0.85, 0.7), **_skin(0.05, 0.25)},
-        "Contour Lines": _lines("1b0f1e", 0.0, 16.0),
+        "Edges": _edge("ffd9a0", 0.12, 0.4),
+        "Fur": {**_relief(0.75, 0.45), **_skin(0.05, 0.1)},
+        "Contour Lines": _lines("2a1430", 0.6, 48.0, 1.2),
     }
     graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
     color = _drawn(graph, data, _hue(graph, data))
@@ -324,18 +327,20 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         },
         "Outlines": {
             "Outline Colour": Input("05060c", "Colour of silhouettes"),
-            "Outline": Input(0.95, "How strong silhouettes are"),
-            "Outline Width": Input(0.22, "How far from the edge they begin"),
+            "Outline": Input(0.85, "How strong silhouettes are"),
+            "Outline Width": Input(0.16, "How far from the edge they begin"),
             "Facets": Input(1.0, "From smooth to one shade for each facet of the mesh"),
         },
-        "Skin": {**_relief(0.8, 0.3), **_skin(0.3, 0.0)},
+        "Skin": {**_relief(0.35, 0.5), **_skin(0.2, 0.0)},
         "Contour Lines": _lines("0b0d1a", 0.85, 18.0),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
     color = _drawn(graph, data, _hue(graph, data))
     with graph.section("Outlines"):
         begin = graph.math("SUBTRACT", 1.0, graph.input("Outline Width"))
-        inner = graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", graph.input("Outline Width"), 0.7))
+        inner = graph.math(
+            "SUBTRACT", 1.0, graph.math("MULTIPLY", graph.input("Outline Width"), 0.7)
+        )
         outline = graph.map_range(data["Edge"], begin, inner, to=graph.input("Outline"))
         color = graph.mix(outline, color, graph.input("Outline Colour"))
     with graph.section("The minimum glows"):
@@ -368,16 +373,16 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
 def _specimen(name: str) -> bpy.types.ShaderNodeTree:
     """A body under glass: hot at its tip, and lit a little from within."""
     panels = {
-        "Palette": _palette("ffe9a3", "f6a64a", "d9552b", "9a2c22", "4a1a18"),
+        "Palette": _palette("fff4d0", "ecc794", "bd7c64", "8a5246", "5c3c36"),
         "Side": _side("b06a3a", 0.0),
         "Heat": {
-            "Heat": Input(0.25, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
+            "Heat": Input(0.35, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
         },
-        "Edges": _edge("ffb27a", 0.35, 0.45),
+        "Edges": _edge("ffb890", 0.6, 0.28),
         "Skin": {
-            **_skin(0.35, 0.1),
+            **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief(0.4, 0.4),
+            **_relief(0.25, 0.4),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }

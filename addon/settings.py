@@ -20,6 +20,7 @@ class Settings:
     poster_samples: int = 48
     motion_blur: bool = False
     titles: bool = True
+    name: str = "flesh"
     scale: str = "log"
     relief: float = 0.24
     clip_low: float = 0.0
@@ -64,7 +65,11 @@ class Settings:
 SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at", "clip_low")
 """Settings that may be zero or less; every other number must be positive."""
 
-CHOICES = {"scale": ("log", "linear", "symlog"), "arrange": ("side", "over")}
+CHOICES = {
+    "name": ("flesh", "fur", "ink", "specimen"),
+    "scale": ("log", "linear", "symlog"),
+    "arrange": ("side", "over"),
+}
 """What words may be."""
 
 

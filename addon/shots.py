@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bpy
 
-from .sequence import Selection, Sequence
+from .sequence import Selection
 from .settings import Settings
 
 MARK = "moving_lands"
@@ -58,10 +58,10 @@ def source_of(collection: bpy.types.Collection) -> Path:
 
 
 def note(
-    collection: bpy.types.Collection, sequence: Sequence, settings: Settings, options: Options
+    collection: bpy.types.Collection, source: Path, settings: Settings, options: Options
 ) -> None:
     """Note down what a shot was made of, and with."""
-    collection[MARK] = str(sequence.path.absolute())
+    collection[MARK] = str(source.absolute())
     collection[MADE_WITH] = json.dumps({"settings": asdict(settings), "options": asdict(options)})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,7 +100,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         for name, part in made.items():
             part[MARK] = name
             collection.objects.link(part)
-        note(collection, sequence, settings, options)
+        note(collection, sequence.path, settings, options)
     scene = bpy.context.scene
     scene.collection.children.link(collection)
     if options.whole:
@@ -108,7 +108,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         scene.camera = made["Camera"]
         if scene.world:
             scene.world.use_fake_user = True  # the artist's own: kept, though not used
-        scene.world = look.black_world()
+        scene.world = look.world(settings.name)
         scene.frame_set(1)
     return collection
 
@@ -164,10 +164,20 @@ def updating(
             raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
         yield from _within(0.2, 1.0, _renewing(shown, scale, there))
-        note(collection, sequence, settings, options)
+        note(collection, sequence.path, settings, options)
         if overwrite:
             _forget(there)
         return _write(sequence, shown, scale, there, settings)
+
+
+def dress(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, name: str, overwrite: bool = False
+) -> list[str]:
+    """Dress a shot in another look, as ``look.dress``, and note it down."""
+    kept = look.dress(collection, scene, name, overwrite)
+    settings, options = made_with(collection)
+    note(collection, source_of(collection), replace(settings, name=name), options)
+    return kept
 
 
 # What takes its time: the lands, and what lies on them
@@ -194,7 +204,7 @@ def _lands(
 ) -> Generator[float, None, dict[str, bpy.types.Object]]:
     """Build the lands and what lies on them."""
     found: dict[str, bpy.types.Object] = {}
-    material = look.flesh_material()
+    material = look.material(settings.name)
     for n, given in enumerate(shown):
         begin, between, end = _shares(n, len(shown))
         surface.check_memory(given, bool(caches[n]))
@@ -295,7 +305,7 @@ def _scenery(
             named("Bead", n): bead,
             named("Live loss", n): overlay.live_loss(bead, lens, seen),
         }
-    made |= look.flesh_lights(scale.relief, settings.azimuth)
+    made |= look.lights(settings.name, scale.relief, settings.azimuth)
     if settings.titles:
         aspect = settings.width / settings.height
         sentences = len(_sentences(sequence))
@@ -414,8 +424,7 @@ def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
     cycles.denoising_quality = "HIGH" if settings.samples >= 64 else "BALANCED"
     cycles.max_bounces = 2
     cycles.use_light_tree = False  # for a handful of lamps it costs more than it saves
-    scene.view_settings.view_transform = "AgX"
-    scene.view_settings.look = "AgX - Medium High Contrast"
+    look.grade(scene, settings.name)
     scene[MARK] = {
         "poster_frame": 1 + round(settings.poster_at * (settings.last_frame - 1)),
         "poster_width": settings.poster_width,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from .. import library
 from . import commands, computing, operators, panel, preferences, rendering
 
 CLASSES = (
@@ -22,6 +23,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     panel.register()
+    library.register()
     computing.register()
     rendering.register()
     bpy.types.TOPBAR_MT_file_import.append(operators.menu_entry)
@@ -34,6 +36,7 @@ def unregister() -> None:
         bpy.utils.unregister_cli_command(_commands.pop())
     bpy.types.TOPBAR_MT_file_import.remove(operators.menu_entry)
     rendering.unregister()
+    library.unregister()
     computing.unregister()
     panel.unregister()
     for cls in reversed(CLASSES):

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     building.add_argument("file", type=Path, metavar="FILE.h5")
     building.add_argument("-o", "--output", type=Path, metavar="SHOT.blend")
     building.add_argument("--restart", action="store_true", help="replace a shot that is there")
+    building.add_argument("--json", action="store_true", help="tell a program how far it is")
     building.set_defaults(run=_build)
 
     rendering = commands.add_parser("render", help="render a shot: frames, film, poster")
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     rendering.add_argument("--quality", choices=QUALITIES, help="by default as the shot is")
     rendering.add_argument("--format", choices=encode.FORMATS, help="of film and frames")
     rendering.add_argument("--device", default="auto", help="auto, cpu, optix, cuda, hip ...")
+    rendering.add_argument("--threads", type=int, help="processor cores to use")
     rendering.add_argument("--restart", action="store_true", help="render what is there again")
     rendering.add_argument("--estimate", action="store_true", help="only how long it will take")
     rendering.add_argument("--missing", action="store_true", help="only which frames are missing")
@@ -82,14 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _frames(text: str) -> range:
-    first, _, last = text.partition("-")
+def _frames(text: str) -> list[int]:
+    found: list[int] = []
     try:
-        found = range(int(first), int(last or first) + 1)
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found += range(int(first), int(last or first) + 1)
     except ValueError:
-        found = range(0)
+        found = []
     if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a range such as 1-48.")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected frames such as 1-48 or 1,5,8-12.")
     return found
 
 
@@ -125,12 +129,15 @@ def _build(options: argparse.Namespace) -> None:
     if blend.exists() and not options.restart:
         raise ValueError(f"{blend} exists: give another file with -o, or --restart to replace it.")
     build(options.file, blend)
-    print(f"{blend}: built.")
+    tell("done", file=str(blend))
+    say(f"{blend}: built.")
 
 
 def _render(options: argparse.Namespace) -> None:
     blend = _shot(options.file)
     take = render.prepare(blend, options.output, options.device, options.quality, options.format)
+    if options.threads:
+        take.scene.render.threads_mode, take.scene.render.threads = "FIXED", options.threads
     asked = _asked(take, options.frames)
     if options.estimate:
         _estimate(take, blend, asked)
@@ -156,13 +163,13 @@ def _shot(file: Path) -> Path:
     return blend
 
 
-def _asked(take: render.Take, frames: range | None) -> list[int]:
+def _asked(take: render.Take, frames: list[int] | None) -> list[int]:
     """Return the frames of a shot that are asked for, by default all."""
     asked = [frame for frame in take.frames if frames is None or frame in frames]
     if not asked:
+        given = f"{min(frames)} to {max(frames)}"
         raise ValueError(
-            f"--frames {frames[0]}-{frames[-1]}: the shot's are {min(take.frames)} to "
-            f"{max(take.frames)}."
+            f"--frames {given}: the shot's are {min(take.frames)} to {max(take.frames)}."
         )
     return asked
 

@@ -244,6 +244,40 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
         return stage.updating(shot, None, dataclasses.replace(settings, **changed))
 
 
+class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
+    """Dress a shot in another look."""
+
+    bl_idname = "moving_lands.change_look"
+    bl_label = "Change Look"
+    bl_description = (
+        "Dress the shot in another look: materials, lamps, world and color management, except "
+        "what was changed by hand"
+    )
+    bl_options = UNDOABLE
+
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="What the land is made of, and how it is lit",
+        items=(
+            ("flesh", "Flesh", "Skin on black, lit from the side"),
+            ("fur", "Fur", "A pelt under hard raking light, for furred surfaces"),
+            ("ink", "Ink", "Indigo with dark lines, and a glow at the minimum"),
+            ("specimen", "Specimen", "A hot gradient from tip to rim, for bodies side by side"),
+        ),
+    )
+    overwrite: bpy.props.BoolProperty(
+        name="Overwrite Edits",
+        description="Also what was changed by hand",
+        options={"SKIP_SAVE"},
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        kept = stage.dress(shots.at_hand(context), context.scene, self.look, self.overwrite)
+        left = f"; changed by hand and kept: {', '.join(kept)}" if kept else ""
+        self.report({"INFO"}, f"Dressed as {self.look}{left}")
+        return {"FINISHED"}
+
+
 class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):
     """Give the lands walls."""
 
@@ -300,6 +334,7 @@ CLASSES = (
     MOVING_LANDS_OT_update,
     MOVING_LANDS_OT_replace,
     MOVING_LANDS_OT_set_heights,
+    MOVING_LANDS_OT_change_look,
     MOVING_LANDS_OT_add_skirt,
     MOVING_LANDS_OT_add_thickness,
     MOVING_LANDS_FH_sequence,

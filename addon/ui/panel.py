@@ -44,6 +44,9 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         row.operator(
             operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
         )
+        look = shots.made_with(shot)[0].name.capitalize()
+        changing = operators.MOVING_LANDS_OT_change_look.bl_idname
+        layout.operator_menu_enum(changing, "look", text=f"Look: {look}", icon="MATERIAL")
         for land in shots.lands_of(shot):
             _land(layout, land)
         if lens := parts.get("Camera"):

@@ -95,7 +95,8 @@ def _end(done: Work) -> None:
     elif not job.finished:
         done.outcome = "ERROR", _in_words_of_the_panel(job.error)
     elif not done.estimates:
-        done.outcome = "CHECKMARK", f"{job.file.name} is rendered."
+        made = f"{job.file.name} is" if job.file.suffix else "The frames are"
+        done.outcome = "CHECKMARK", f"{made} rendered."
     if done.is_copy and (done.estimates or job.finished):
         done.blend.unlink(missing_ok=True)
 

@@ -6,11 +6,13 @@ The two halves share a file and these commands, nothing else: this module starts
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import system_libraries
 from .errors import UserError
@@ -20,8 +22,15 @@ class BlenderFailed(Exception):
     """The add-on's command ended with this exit code; it has said why, or the message does."""
 
     def __init__(self, code: int, message: str = "") -> None:
-        super().__init__(message)
-        self.code = code
+        super().__init__(code, message)  # both, to be whole again after another process
+        self.code, self.message = code, message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class NoBlender(UserError):
+    """There is no Blender to start."""
 
 
 def command() -> list[str]:
@@ -32,17 +41,27 @@ def command() -> list[str]:
 
     Raises
     ------
-    UserError
+    NoBlender
         Where neither is there, or bpy lacks libraries of the system.
     """
     spec = importlib.util.find_spec("bpy")
-    if spec is not None and spec.origin and (checkout() / "blender_manifest.toml").exists():
+    if spec is not None and spec.origin and addon().exists():
         if missing := system_libraries.missing(spec.origin):
-            raise UserError(system_libraries.advice(missing))
+            raise NoBlender(system_libraries.advice(missing))
         return [sys.executable, "-m", "addon"]
     if blender := shutil.which("blender"):
         return [blender, "-c", "moving_lands"]
-    raise UserError("No Blender: put blender on PATH with the Moving Lands extension installed.")
+    raise NoBlender("No Blender: put blender on PATH with the Moving Lands extension installed.")
+
+
+def addon() -> Path:
+    """Return where the add-on would lie: in a checkout, or where Ray has put it on a node."""
+    here = checkout() / "addon"
+    spec = importlib.util.find_spec("addon")
+    if not here.exists() and spec is not None and spec.origin:
+        there = Path(spec.origin).parent
+        return there if (there / "ui" / "commands.py").exists() else here
+    return here
 
 
 def checkout() -> Path:
@@ -58,11 +77,33 @@ def run(*arguments: str | Path) -> None:
     BlenderFailed
         With its exit code, where it is not 0.
     """
-    paths = [str(checkout()), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    done = subprocess.run([*command(), *map(str, arguments)], env=environment, check=False)
-    if done.returncode < 0:
-        number = -done.returncode
-        raise BlenderFailed(128 + number, f"Blender was ended by signal {number}.")
-    if done.returncode:
-        raise BlenderFailed(done.returncode)
+    done = subprocess.run([*command(), *map(str, arguments)], env=_environment(), check=False)
+    _check(done.returncode)
+
+
+def ask(*arguments: str | Path) -> list[dict[str, Any]]:
+    """Run one of the add-on's commands unheard, and return the events it tells.
+
+    Raises
+    ------
+    BlenderFailed
+        With its exit code and its sentence, where that is not 0.
+    """
+    words = [*command(), *map(str, arguments), "--json"]
+    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"event"')]
+    errors = [event["message"] for event in events if event["event"] == "error"]
+    _check(done.returncode, *errors[-1:] or done.stderr.splitlines()[-1:])
+    return events
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(addon().parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def _check(code: int, message: str = "") -> None:
+    if code < 0:
+        raise BlenderFailed(128 - code, f"Blender was ended by signal {-code}.")
+    if code:
+        raise BlenderFailed(code, message)

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
             nargs="?",
             const="",
             metavar="ADDRESS",
-            help="evaluate on a Ray cluster; without an address, on one that is started here",
+            help="use a Ray cluster; without an address, one that is started here",
         )
     computing.add_argument("-o", "--output", type=Path, metavar="FILE.h5")
     computing.add_argument(

@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import blender
 from .directions import Plane
 from .errors import UserError
 from .evaluate import Evaluator, Plan
@@ -121,7 +122,7 @@ class Cluster:
     def __enter__(self) -> Cluster:
         address, plan, workers, device = self._asked
         with ExitStack() as stack:
-            stack.enter_context(_connected(address, workers))
+            stack.enter_context(connected(address, workers))
             stack.callback(self._dismiss)
             self.device, self.workers = _devices(device, workers)
             self._ingredients = ray.put(self._pack())
@@ -374,7 +375,7 @@ def _devices(device: str, workers: int | None) -> tuple[str, int]:
 
 
 @contextmanager
-def _connected(address: str, cores: int | None) -> Iterator[None]:
+def connected(address: str, cores: int | None) -> Iterator[None]:
     """Connect to Ray, or start it here, and let go of it again."""
     if ray.is_initialized():  # by the caller, who keeps it
         yield
@@ -382,7 +383,9 @@ def _connected(address: str, cores: int | None) -> Iterator[None]:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:  # every node runs this very code
         settings |= {"address": _checked(address)}
-        settings |= {"runtime_env": {"py_modules": [str(Path(__file__).parent)]}}
+        modules = [Path(__file__).parent, blender.addon()]
+        sent = [str(folder) for folder in modules if folder.exists()]
+        settings |= {"runtime_env": {"py_modules": sent}}
     else:  # "local", as Ray would otherwise look for one that runs
         settings |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
         paths = os.pathsep.join(map(os.path.abspath, sys.path))  # what is found here is there

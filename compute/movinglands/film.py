@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 from . import blender
@@ -39,8 +41,10 @@ def film(
         For torch, "auto" mostly; Cycles finds its own.
     restart : bool
         Begin anew, whatever is there, but for a .blend that was worked on.
-    compiling, ray
+    compiling
         As in ``compute``.
+    ray : str, optional
+        As in ``compute``; frames are rendered there, too.
 
     Raises
     ------
@@ -60,19 +64,38 @@ def film(
     compute(recipe, sequence, device, restart, compiling, ray)
     if must_build:
         _build(sequence, blend, recipe)
-    anew = ["--restart"] if _is_as_built(blend) and _frames_are_older(blend) else []
-    blender.run("render", blend, "-o", folder, *anew)
+    anew = _is_as_built(blend) and _frames_are_older(blend)
+    if ray is not None and _is_rendered_on(ray, blend, folder, anew):
+        anew = False
+    blender.run("render", blend, "-o", folder, *(["--restart"] if anew else []))
+
+
+def _is_rendered_on(ray: str, blend: Path, folder: Path, anew: bool) -> bool:
+    """Render the frames on a Ray cluster, unless it has no Blender; return whether it had."""
+    from .rendering import render_frames
+
+    try:
+        render_frames(blend, folder, ray, anew)
+    except blender.NoBlender as error:
+        print(f"--ray: {error} Rendering here instead.", file=sys.stderr)
+        return False
+    return True
 
 
 def _build(sequence: Path, blend: Path, recipe: Recipe) -> None:
-    """Build a shot; a kill at any moment leaves a .blend that its note knows."""
-    fresh = blend.with_name(f".{blend.stem}.fresh.blend")
-    fresh.unlink(missing_ok=True)
-    blender.run("build", sequence, "-o", fresh)
-    note = {digest: built for digest, built in _note(blend).items() if digest == _digest(blend)}
-    note[_digest(fresh)] = recipe.to_toml()
-    write_whole(_note_file(blend), json.dumps(note).encode())
-    os.replace(fresh, blend)
+    """Build a shot; a kill at any moment leaves a .blend that its note knows.
+
+    Its mesh caches, where it has any, come first: the .blend that they do not fit is built anew.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{blend.stem}.", dir=blend.parent) as folder:
+        fresh = Path(folder, blend.name)
+        blender.run("build", sequence, "-o", fresh)
+        note = {digest: built for digest, built in _note(blend).items() if digest == _digest(blend)}
+        note[_digest(fresh)] = recipe.to_toml()
+        for cache in Path(folder).glob("*.pc2"):
+            os.replace(cache, blend.with_name(cache.name))
+        write_whole(_note_file(blend), json.dumps(note).encode())
+        os.replace(fresh, blend)
 
 
 def _note_file(blend: Path) -> Path:

@@ -146,7 +146,7 @@ class Look:
     ``reverse`` turns valleys into peaks. Several surfaces stand side by side, or over each other.
     """
 
-    name: str = _one_of("flesh")
+    name: str = _one_of("flesh", "fur", "ink", "specimen")
     scale: str = _one_of("log", "linear", "symlog")
     relief: float = _number(0.24, 0.001, 100)
     clip_low: float = _number(0.0, 0, 100)

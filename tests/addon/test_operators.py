@@ -126,6 +126,7 @@ def look():
         for land in shots.lands_of(shot):
             middle = land.evaluated_get(graph).data.vertices[len(land.data.vertices) // 3]
             names = [modifier.name for modifier in land.modifiers]
+            names += [slot.material.name for slot in land.material_slots]
             keys = len(land.data.shape_keys.key_blocks)
             found.append((shot[shots.MARK], keys, len(land.data.vertices), middle.co.z, names))
     return found
@@ -135,6 +136,7 @@ OPERATORS = {
     "update": {},
     "replace": {"filepath": None},
     "set_heights": {"scale": "linear", "relief": 0.5, "reverse": True},
+    "change_look": {"look": "ink"},
     "add_skirt": {},
     "add_thickness": {},
     "import_sequence": {"filepath": None},

@@ -255,8 +255,16 @@ def test_every_second_frame(shot, command_line):
 
 def test_frames_that_the_shot_has_not(shot, command_line):
     refused = command_line("render", shot, "--frames", "5-9", "--device", "cpu", expect=2)
-    assert "--frames 5-9: the shot's are 1 to 4." in refused.stderr
+    assert "--frames 5 to 9: the shot's are 1 to 4." in refused.stderr
     assert not (shot.parent / "frames").exists()
+
+
+def test_frames_can_be_picked(shot, command_line):
+    command_line("render", shot, "--frames", "1,3-4", "--device", "cpu", "--threads", "1")
+    names = [file.name for file in sorted(shot.parent.glob("frames/*.png"))]
+    assert names == ["0001.png", "0003.png", "0004.png"]
+    refused = command_line("render", shot, "--frames", "one", expect=2)
+    assert "expected frames such as 1-48" in refused.stderr
 
 
 def test_another_output_of_the_artists_is_for_their_own_renders(shot, command_line):

@@ -140,7 +140,7 @@ def test_frames_of_an_earlier_shot_are_only_replaced_when_asked(shot):
 def test_the_format_is_the_panels(shot):
     bpy.context.scene.moving_lands_rendering.format = "EXR"
     bpy.ops.moving_lands.render()
-    assert follow().outcome == ("CHECKMARK", "frames is rendered.")
+    assert follow().outcome == ("CHECKMARK", "The frames are rendered.")
     assert (shot.parent / "frames/0001.exr").exists()
 
 

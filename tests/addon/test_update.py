@@ -111,11 +111,11 @@ def own_material(parts):
 
 def skin(parts):
     nodes = parts["Land"].data.materials[0].node_tree.nodes
-    principled = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
-    principled.inputs["Roughness"].default_value = 0.123
-    ramp = next(node for node in nodes if node.type == "VALTORGB").color_ramp
-    ramp.elements[0].color = (0.1, 0.2, 0.3, 1)
-    return lambda: (principled.inputs["Roughness"].default_value, *ramp.elements[0].color)
+    inputs = next(node for node in nodes if node.type == "GROUP").inputs
+    number = next(socket for socket in inputs if socket.type == "VALUE")
+    color = next(socket for socket in inputs if socket.type == "RGBA")
+    number.default_value, color.default_value = 0.123, (0.1, 0.2, 0.3, 1)
+    return lambda: (number.default_value, *color.default_value)
 
 
 def lamp(parts):

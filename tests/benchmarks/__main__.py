@@ -13,7 +13,7 @@ from pathlib import Path
 
 from movinglands.files import write_whole
 
-from . import cluster, engine, gpu, importing, memory, refinement
+from . import cluster, engine, gpu, importing, memory, refinement, rendering
 from .report import THREADS, Row
 
 SUBJECTS = {
@@ -22,6 +22,7 @@ SUBJECTS = {
     "cluster": cluster.bench,
     "memory": memory.bench,
     "importing": importing.bench,
+    "rendering": rendering.bench,
     "gpu": gpu.bench,
 }
 

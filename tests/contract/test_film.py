@@ -1,15 +1,23 @@
 """The whole way in one command, and what it does with what is there."""
 
 import importlib
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch", reason="computing needs torch, which this environment is without")
 
+from movinglands import blender
 from movinglands.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
 
 RECIPE = """
 title = "TINY"
@@ -151,3 +159,128 @@ def test_a_still_is_judged(made, capfd):
     assert "luma < 6, percent" in capfd.readouterr().out
     assert main(["judge", str(made / "nothing.png")]) == 2
     assert "nothing.png: no such file" in capfd.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A Ray cluster of two nodes of one core each, and a head of none."""
+    pytest.importorskip("ray")
+    utilities = pytest.importorskip("ray.cluster_utils")
+    settings = {"num_cpus": 0, "include_dashboard": False}
+    # A node that is silent for a second is dead.
+    settings["_system_config"] = {
+        "health_check_initial_delay_ms": 0,
+        "health_check_period_ms": 500,
+        "health_check_timeout_ms": 500,
+        "health_check_failure_threshold": 2,
+    }
+    made = utilities.Cluster(True, head_node_args=settings)
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def pictures(folder):
+    files = sorted((folder / "film/frames").glob("*.png"))
+    return {file.name: np.array(Image.open(file)) for file in files}
+
+
+def assert_same_pictures(folder, other):
+    found, expected = pictures(folder), pictures(other)
+    assert found.keys() == expected.keys()
+    for name, picture in expected.items():
+        assert np.array_equal(found[name], picture), name
+
+
+def test_frames_are_rendered_on_ray(made, copy, nodes):
+    for old in ("frames/0001.png", "frames/0003.png", "tiny.mp4"):
+        (copy / "film" / old).unlink()
+    before = times(copy)
+    assert film(copy, "--ray", nodes.address) == 0
+    assert_same_pictures(copy, made)
+    after = times(copy)
+    assert after.keys() - before.keys() == {
+        "film/frames/0001.png",
+        "film/frames/0003.png",
+        "film/tiny.mp4",
+    }
+    assert all(after[name] == before[name] for name in before)
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_while_it_renders(made, copy, nodes, monkeypatch):
+    rendering = importlib.import_module("movinglands.rendering")
+    monkeypatch.setattr(rendering, "LONGEST", 1)
+    for frame in (copy / "film/frames").glob("*.png"):
+        frame.unlink()
+    write, written = rendering.write_whole, []
+
+    def writing(path, content):
+        write(path, content)
+        written.append(path)
+        if len(written) == 1:
+            nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+
+    monkeypatch.setattr(rendering, "write_whole", writing)
+    rendering.render_frames(copy / "film/tiny.blend", copy / "film", nodes.address)
+    nodes.add_node(num_cpus=1)
+    assert_same_pictures(copy, made)
+
+
+def test_nodes_without_a_blender_leave_the_frames_to_this_machine(made, copy, nodes, monkeypatch):
+    rendering = importlib.import_module("movinglands.rendering")
+
+    def on_node(*_):
+        from movinglands import blender
+
+        raise blender.NoBlender("node-7: No Blender: put blender on PATH.")
+
+    monkeypatch.setattr(rendering, "_on_node", on_node)
+    (copy / "film/frames/0002.png").unlink()
+    assert film(copy, "--ray", nodes.address) == 0
+    assert_same_pictures(copy, made)
+
+
+@pytest.mark.parametrize(("code", "tries"), [(139, 5), (2, 1)])
+def test_a_blender_that_crashes_is_tried_again(copy, nodes, monkeypatch, capfd, code, tries):
+    rendering = importlib.import_module("movinglands.rendering")
+    log = copy / "tries"
+
+    def on_node(*_):
+        from movinglands import blender
+
+        with open(log, "a") as tries:
+            tries.write("x")
+        raise blender.BlenderFailed(code, "node-7: it went wrong.")
+
+    monkeypatch.setattr(rendering, "_on_node", on_node)
+    (copy / "film/frames/0002.png").unlink()
+    assert film(copy, "--ray", nodes.address) == 2
+    assert "lands: --ray: node-7: it went wrong." in capfd.readouterr().err
+    assert len(log.read_text()) == tries
+
+
+def test_blenders_of_two_versions_are_not_mixed(copy, nodes, capfd):
+    note = copy / "film/frames/shot.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"Blender": "2.79"}))
+    (copy / "film/frames/0002.png").unlink()
+    assert film(copy, "--ray", nodes.address) == 2
+    assert "made otherwise (Blender 2.79)" in capfd.readouterr().err
+
+
+def test_what_a_shot_is_made_of_travels_with_it(copy, nodes):
+    """Here a mesh cache, without which the land would lie still."""
+    script = (
+        "import sys, bpy; from pathlib import Path; from addon.ui import commands, preferences;"
+        "preferences.DEFAULTS.memory_budget = 0.0;"
+        "commands.build(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    sequence, blend = copy / "film/tiny.h5", copy / "cached/tiny.blend"
+    command = [sys.executable, "-c", script, str(sequence), str(blend)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert (blend.parent / "tiny network.pc2").exists()
+    blender.run("render", blend, "-o", copy / "here/film")
+    rendering = importlib.import_module("movinglands.rendering")
+    rendering.render_frames(blend, copy / "there/film", nodes.address)
+    assert_same_pictures(copy / "there", copy / "here")

@@ -1,0 +1,395 @@
+"""Overlays: true numbers, inside the picture, sharp, and the artist's to change."""
+
+import dataclasses
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+
+from addon import compat, heights, judge, overlays, sequence, stage, surface
+from addon.overlays import nodes, numbers, picture
+from addon.overlays.shot import BADGES
+
+TEXTS = {
+    "Title": "Funnel",
+    "Sentence": "A land that sinks:\nfor tests",
+    "Recipe": "a funnel\nof 6 x 1 089 points",
+}
+RATES = np.array([0.1, np.nan, 0.3, 0.2, 0.1, 0.05])
+
+
+def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
+    """A shot with its overlays, in an empty scene."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = size
+    with sequence.open_sequence(file) as opened:
+        settings = stage.Settings.of_recipe(opened.recipe)
+        width, height = size
+        framing |= {"titles": False, "width": width, "height": height, "samples": 1}
+        settings = dataclasses.replace(settings, **framing)
+        shot = stage.build(opened, settings)
+        given = opened.surfaces["network"]
+        given.scalars["learning_rate"] = RATES
+        scale = heights.fit(given.losses(), settings.scale, settings.relief * surface.WIDTH)
+    parts = {part["moving_lands"]: part for part in shot.objects}
+    bpy.data.objects.remove(parts.pop("Live loss"))
+    surfaces, aspect = [given], width / height
+    made = overlays.make_overlays(scene, parts["Camera"], parts, surfaces, aspect, 2, wanted)
+    for thing in made.values():
+        shot.objects.link(thing)
+    parts |= made
+    written = overlays.write_overlays(parts, surfaces, scale, TEXTS)
+    assert all(written.values())
+    return parts, given, scale
+
+
+@pytest.fixture(scope="module")
+def shot(funnel_file):
+    return built(funnel_file)
+
+
+def shown(thing, frame=None):
+    """What of an overlay is seen: places in the picture, from its lower left corner, 0 to 1."""
+    if frame is not None:
+        bpy.context.scene.frame_set(frame)
+    graph = bpy.context.evaluated_depsgraph_get()
+    seen = thing.evaluated_get(graph)
+    if thing.type == "FONT":
+        points = [Vector(corner) for corner in seen.bound_box]
+    else:
+        mesh = seen.data
+        paints = [material and material.name for material in mesh.materials]
+        fade = mesh.attributes.get("fade")
+        corners = [
+            index
+            for face in mesh.polygons
+            if paints[face.material_index].startswith(("Overlay Bright", "Overlay Dim"))
+            for index in face.vertices
+        ]
+        points = [mesh.vertices[i].co for i in corners if not fade or fade.data[i].value < 0.99]
+    camera = bpy.context.scene.camera.evaluated_get(graph)
+    scene = bpy.context.scene
+    places = [world_to_camera_view(scene, camera, seen.matrix_world @ p) for p in points]
+    return np.array(places)[:, :2] if places else np.empty((0, 2))
+
+
+def box(places):
+    return *places.min(axis=0), *places.max(axis=0)
+
+
+def meet(one, other, gap=0.0):
+    """Tell whether two boxes overlap."""
+    return all(one[a] < other[a + 2] + gap and other[a] < one[a + 2] + gap for a in (0, 1))
+
+
+def value(thing, name):
+    return nodes.tree_with(thing, name).nodes[name].outputs[0].default_value
+
+
+# Numbers
+
+
+def in_letters(write):
+    """The outlines of a text that a graph writes."""
+    graph = nodes.Graph("Test")
+    text = write(graph)
+    graph.output(Geometry=graph.letters(text, 1.0, picture.condensed_font()))
+    thing = nodes.object_of(graph.tree)
+    bpy.context.scene.collection.objects.link(thing)
+    mesh = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    points = np.array([vertex.co for vertex in mesh.vertices])
+    bpy.data.objects.remove(thing)
+    return points
+
+
+def written_as(group, number, text):
+    ours = in_letters(lambda g: g.group(group, Value=float(number)).outputs[0])
+    expected = in_letters(lambda g: g.string(text))
+    return ours.shape == expected.shape and np.allclose(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (2.41, "2.41"),
+        (0.0532, "0.0532"),
+        (1.3e-5, "1.3e-05"),
+        (0.132, "0.132"),
+        (1.0, "1.00"),
+        (0.99996, "1.00"),
+        (9.996, "10.0"),
+        (99.94, "99.9"),
+        (640.0, "640"),
+        (12345.4, "12 345"),
+        (2.5e6, "2.5e+06"),
+        (0.00123, "0.00123"),
+        (9.96e-6, "1.0e-05"),
+        (-0.5, "-0.500"),
+        (-3.2e-4, "-3.2e-04"),
+        (0.0, "0"),
+        (numbers.keyable([np.nan])[0], "INF"),
+        (numbers.keyable([-np.inf])[0], "-INF"),
+    ],
+)
+def test_losses_are_written_over_all_orders_of_magnitude(loss, text, empty):
+    assert written_as(numbers.loss_text(), loss, text)
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [(0, "0"), (999, "999"), (1000, "1 000"), (1240.4, "1 240"), (1002034, "1 002 034")],
+)
+def test_steps_are_written_with_thin_spaces(step, text, empty):
+    assert written_as(numbers.count_text(), step, text)
+
+
+def test_every_number_is_that_of_the_snapshot_on_view(shot):
+    parts, given, _ = shot
+    scene = bpy.context.scene
+    rates = np.interp(np.arange(6), [0, 2, 3, 4, 5], RATES[[0, 2, 3, 4, 5]])
+    for snapshot, frame in enumerate(np.linspace(1, scene.frame_end, len(given.frames))):
+        scene.frame_set(int(frame), subframe=frame - int(frame))
+        loss = given.minimizer[snapshot, 2]
+        assert value(parts["Live loss"], "Loss") == pytest.approx(loss, rel=1e-5)
+        assert value(parts["Step"], "Step") == pytest.approx(given.step[snapshot], abs=0.01)
+        assert value(parts["Learning Rate"], "Rate") == pytest.approx(rates[snapshot], rel=1e-4)
+    for slot, at in enumerate((0, 2, 3)):
+        loss = given.minimizer[at, 2]
+        assert value(parts[f"Badge {slot + 1}"], "Loss") == pytest.approx(loss, rel=1e-5)
+
+
+def test_numbers_follow_the_land_when_it_is_retimed(shot):
+    parts, given, _ = shot
+    keys = parts["Land"].data.shape_keys
+    curve = compat.fcurves(keys).find("eval_time")
+    curve.mute = True
+    keys.eval_time = 30.0
+    bpy.context.scene.frame_set(5)
+    try:
+        assert value(parts["Live loss"], "Loss") == pytest.approx(given.minimizer[3, 2], rel=1e-5)
+        assert value(parts["Step"], "Step") == pytest.approx(given.step[3], abs=0.01)
+        assert value(parts["Badge 2"], "Shown") == pytest.approx(1)
+    finally:
+        curve.mute = False
+
+
+def test_badges_appear_as_the_minimizer_passes(shot):
+    parts, _, _ = shot
+    last = bpy.context.scene.frame_end
+    counts = []
+    for frame in (1, last):
+        bpy.context.scene.frame_set(frame)
+        counts.append([value(parts[f"Badge {n + 1}"], "Shown") for n in range(BADGES)])
+    assert counts[0] == pytest.approx([1, 0, 0], abs=1e-4)
+    assert counts[1] == pytest.approx([1, 1, 1], abs=1e-4)
+
+
+def test_a_badge_hangs_where_the_minimizer_was(shot):
+    parts, given, scale = shot
+    for slot, at in enumerate((0, 2, 3)):
+        bpy.context.scene.frame_set(bpy.context.scene.frame_end)
+        graph = bpy.context.evaluated_depsgraph_get()
+        place = parts[f"Badge {slot + 1}"].evaluated_get(graph).matrix_world.translation
+        assert place.z == pytest.approx(float(scale(given.minimizer[at, 2])), abs=1e-4)
+
+
+def test_the_dot_runs_along_the_learning_rate(shot):
+    parts, given, _ = shot
+    ends = []
+    for frame in (1, bpy.context.scene.frame_end):
+        bpy.context.scene.frame_set(frame)
+        ends.append(value(parts["Learning Rate"], "Snapshot"))
+    assert ends == pytest.approx([0, len(given.frames) - 1], abs=1e-3)
+    run = np.array([v.co for v in parts["Learning Rate"].data.vertices])
+    assert np.allclose(run[:, 0], np.linspace(0, 1, 6))
+    assert run[:, 1].argmax() == 2
+
+
+# Places
+
+
+def test_the_leader_touches_neither_bead_nor_number(shot):
+    parts, _, _ = shot
+    at = shown(parts["Live loss"], 60)
+    tip = shown_tip(parts)
+    near = np.linalg.norm((at - tip) * (1, 9 / 16), axis=1).min()
+    assert near > 0.009  # the bead's radius, in widths of the picture
+    xs = np.sort(np.unique(at[:, 0].round(4)))
+    assert np.diff(xs)[: len(xs) // 2].max() > 0.004  # a gap before the first letter
+
+
+def test_text_is_where_it_was_whatever_the_lens(shot):
+    parts, _, _ = shot
+    camera = parts["Camera"].data
+    names = ["Title", "Recipe", "Step"]
+    before = [box(shown(parts[name], 60)) for name in names]
+    lens, shift = camera.lens, camera.shift_x
+    camera.lens, camera.shift_x = 85.0, -0.2
+    bpy.context.view_layer.update()
+    after = [box(shown(parts[name], 60)) for name in names]
+    camera.lens, camera.shift_x = lens, shift
+    assert np.allclose(before, after, atol=2e-3)
+
+
+def test_nothing_needs_python_to_run(shot):
+    owners = [*bpy.data.objects, *bpy.data.node_groups, *bpy.data.cameras, *bpy.data.scenes]
+    drivers = [
+        curve.driver
+        for owner in owners
+        if owner.animation_data
+        for curve in owner.animation_data.drivers
+    ]
+    assert len(drivers) > 10
+    assert all(d.type != "SCRIPTED" or d.is_simple_expression for d in drivers)
+    assert not bpy.app.handlers.frame_change_post
+
+
+@pytest.mark.parametrize(
+    ("size", "framing"),
+    [
+        ((160, 90), {}),
+        ((90, 90), {"third": 0.6}),
+        ((90, 160), {}),
+        ((160, 90), {"third": 0.72, "rise": 0.3, "lens": 60.0}),
+        ((160, 90), {"elevation": 35.0, "distance": 1.3}),
+    ],
+)
+def test_all_is_inside_the_picture_and_nothing_meets(size, framing, funnel_file):
+    parts, _, _ = built(funnel_file, size, **framing)
+    layout = picture.Layout.of(size[0] / size[1])
+    margin = np.array([layout.margin / layout.width, layout.margin / layout.height])
+    names = ["Title", "Sentence", "Recipe", "Step", "Learning Rate", "Live loss"]
+    names += [f"Badge {n + 1}" for n in range(BADGES)]
+    scene = bpy.context.scene
+    for frame in (1, 80, scene.frame_end):
+        scene.frame_set(frame)
+        places = {name: shown(parts[name]) for name in names}
+        boxes = {name: box(at) for name, at in places.items() if len(at)}
+        for name, at in places.items():
+            if "Badge" not in name and name != "Live loss":  # whose lines lead to the land
+                assert np.all(at > 0.8 * margin), name
+                assert np.all(at < 1 - 0.8 * margin), name
+            assert np.all((at > 0) & (at < 1)), name
+        fixed = ["Title", "Sentence", "Recipe", "Step", "Learning Rate"]
+        for index, one in enumerate(fixed):
+            for other in (*fixed[index + 1 :], "Live loss"):
+                assert not meet(boxes[one], boxes[other]), (frame, one, other)
+        rounds = [disc(parts[f"Badge {n + 1}"]) for n in range(BADGES)]
+        rounds = [at for at in rounds if at is not None]
+        assert len(rounds) >= 1
+        aspect = size[0] / size[1]
+        tip = shown_tip(parts)
+        for index, one in enumerate(rounds):
+            for at in (*rounds[index + 1 :], tip):
+                apart = np.linalg.norm((one - at) * (aspect, 1) / max(aspect, 1))
+                assert apart > (0.04 if at is tip else 0.062), frame
+
+
+def disc(badge):
+    """The middle of a badge's round, if it is seen."""
+    mesh = badge.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    paints = [material.name for material in mesh.materials]
+    faces = [f for f in mesh.polygons if paints[f.material_index] == "Overlay Plate"]
+    face = max(faces, key=lambda face: face.area)
+    if mesh.attributes["fade"].data[face.vertices[0]].value > 0.5:
+        return None
+    points = np.array([badge.matrix_world @ mesh.vertices[i].co for i in face.vertices])
+    at = world_to_camera_view(
+        bpy.context.scene, bpy.context.scene.camera, Vector(points.mean(axis=0))
+    )
+    return np.array(at[:2])
+
+
+def shown_tip(parts):
+    graph = bpy.context.evaluated_depsgraph_get()
+    bead = parts["Bead"].evaluated_get(graph).matrix_world.translation
+    camera = bpy.context.scene.camera.evaluated_get(graph)
+    return np.array(world_to_camera_view(bpy.context.scene, camera, bead)[:2])
+
+
+# Apart from the land
+
+
+@pytest.mark.parametrize("wanted", [(), ("loss",), ("title", "rate"), ("recipe", "step", "badges")])
+def test_each_can_be_left_out(wanted, funnel_file):
+    parts, _, _ = built(funnel_file, wanted=wanted)
+    kinds = {
+        "title": {"Title", "Sentence"},
+        "recipe": {"Recipe"},
+        "loss": {"Live loss"},
+        "step": {"Step"},
+        "badges": {f"Badge {n + 1}" for n in range(BADGES)},
+        "rate": {"Learning Rate"},
+    }
+    for name, makes in kinds.items():
+        assert (makes <= set(parts)) == (name in wanted)
+        assert makes <= set(parts) or not makes & set(parts)
+    assert len(overlays.scenes_of(bpy.context.scene)) == (1 if wanted else 0)
+
+
+def rendered(path, frame=60):
+    scene = bpy.context.scene
+    scene.frame_start = scene.frame_end = frame
+    scene.render.filepath = f"{path}####"
+    bpy.ops.render.render(animation=True)
+    return judge.read_still(path.with_name(f"{path.name}{frame:04d}.png"))
+
+
+def test_text_is_sharp_whatever_blurs_the_land(funnel_file, tmp_path):
+    parts, _, _ = built(funnel_file, wanted=("title", "loss"))
+    parts["Land"].hide_render = parts["Bead"].hide_render = True
+    scene = bpy.context.scene
+    sharp = rendered(tmp_path / "sharp")
+    assert (sharp.max(axis=2) > 180).sum() > 40
+    parts["Camera"].data.dof.use_dof = True
+    parts["Camera"].data.dof.aperture_fstop = 0.05
+    scene.render.use_motion_blur = True
+    assert np.array_equal(rendered(tmp_path / "blurred"), sharp)
+
+    parts["Live loss"].hide_render = True  # its icon
+    without = rendered(tmp_path / "without")
+    assert (without.max(axis=2) > 180).sum() < (sharp.max(axis=2) > 180).sum()
+    parts["Title"].hide_render = parts["Sentence"].hide_render = True
+    assert rendered(tmp_path / "nothing").max() <= 1  # dithered
+
+    parts["Title"].hide_render = False
+    tree, _ = compat.compositing(scene)
+    tree.nodes["Overlays"].mute = True
+    assert rendered(tmp_path / "muted").max() <= 1  # the land's own scene has no text
+
+
+def test_an_artists_compositing_stays(funnel_file):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    tree, result = compat.compositing(scene)
+    layer = tree.nodes.new("CompositorNodeRLayers")
+    blur = tree.nodes.new("CompositorNodeBlur")
+    tree.links.new(layer.outputs["Image"], blur.inputs["Image"])
+    tree.links.new(blur.outputs[0], result)
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    for _ in range(2):
+        overlays.make_overlays(scene, camera, {}, [], 16 / 9, 1, ("title",))
+    over = [node for node in tree.nodes if node.type == "ALPHAOVER"]
+    assert len(over) == 1
+    behind = [link.from_node for link in tree.links if link.to_node == over[0]]
+    assert blur in behind
+    assert len(overlays.scenes_of(scene)) == 1
+
+
+def test_what_an_artist_changed_stays(funnel_file):
+    parts, given, scale = built(funnel_file)
+    parts["Title"].data.body = "Mine"
+    tree = nodes.tree_with(parts["Step"], "Step")
+    path = 'nodes["Step"].outputs[0].default_value'
+    tree.animation_data.drivers.find(path).keyframe_points[0].co.y = 77
+    parts["Learning Rate"].data.vertices[1].co.y = 0.9
+    del parts["Badge 2"]
+    written = overlays.write_overlays(parts, [given], scale, TEXTS)
+    untaken = {thing.name for thing, was in written.items() if not was}
+    assert untaken == {"Title", "Step", "Learning Rate"}
+    assert parts["Title"].data.body == "Mine"
+    assert parts["Learning Rate"].data.vertices[1].co.y == pytest.approx(0.9)
