@@ -24,7 +24,11 @@ from .planning import Plan, off_third, plan
 from .rigs import RIGS, Act, Framing, takes
 from .shots import named
 from .surface import GRID, WIDTH
-from .terrain import Terrain
+from .terrain import NEAR, Terrain
+
+
+RIDE = "moving_lands_ride"
+"""Custom property of a rig: its place and how much it shares, as they were written."""
 
 
 def build(
@@ -141,6 +145,7 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
         "first": first.first,
         "last": last.last,
         "azimuth": first.framing.azimuth,
+        "distance": first.framing.distance * WIDTH,
     }
     return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera}
 
@@ -188,11 +193,17 @@ def _key(
     if camera:
         written[camera] = _key_all(camera, "location", planned.place)
         if rig and written[camera]:
-            rig.location = planned.start
-            for riding in rig.constraints:
-                if riding.type == "COPY_LOCATION" and not rig.animation_data:
-                    riding.influence = planned.follow
+            _ride(rig, planned)
     return written
+
+
+def _ride(rig: bpy.types.Object, planned: Plan) -> None:
+    """Let a rig begin where it is planned to, and share the way, unless an artist changed that."""
+    riding = next((c for c in rig.constraints if c.type == "COPY_LOCATION"), None)
+    found = [*rig.location, riding.influence if riding else 0.0]
+    if np.allclose(rig.get(RIDE, found), found, atol=1e-5) and riding:
+        rig.location, riding.influence = planned.start, planned.follow
+        rig[RIDE] = [*rig.location, riding.influence]
 
 
 def _key_all(owner: bpy.types.Object, path: str, splines: list[Spline]) -> bool:
@@ -320,7 +331,8 @@ class _Ground:
         if self.terrain:
             return bool(self.terrain.hidden(np.zeros(1), eye[None], subject[None])[0])
         way = Vector(subject) - Vector(eye)
-        return self.tree.ray_cast(Vector(eye), way.normalized(), 0.97 * way.length)[0] is not None
+        free = max(way.length - NEAR * WIDTH, 0.0)
+        return self.tree.ray_cast(Vector(eye), way.normalized(), free)[0] is not None
 
     def borders(self, scene: bpy.types.Scene, camera: bpy.types.Object, eye: np.ndarray) -> int:
         """Return how many sides of the land are seen."""

@@ -17,7 +17,8 @@ from .shots import named
 from .surface import WIDTH
 
 TAKE = "moving_lands_take"
-"""Custom property of a camera: the rig and film frames that it was made for, and its azimuth."""
+"""Custom property of a camera: the rig and film frames that it was made for, and from where it
+looks: azimuth in degrees, distance in Blender units."""
 
 NOW = ("lens", "sensor_width", "shift_x", "shift_y")
 """What "Camera Now" knows of the camera that is filming."""
@@ -102,6 +103,7 @@ def _now(cameras: list[bpy.types.Object]) -> bpy.types.Object:
         there = now.constraints.new("CHILD_OF")
         there.name = f"Take {n + 1}"
         there.target = camera
+        there.set_inverse_pending = False  # it is to be there, not to keep its distance
         take = camera[TAKE]
         # Between two frames, where no shutter is open.
         frames, values = [], []

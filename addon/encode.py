@@ -17,6 +17,7 @@ import bpy
 
 from . import compat
 from .claims import unfinished
+from .progress import uninterrupted
 
 FORMATS = ("mp4", "mov", "exr")
 
@@ -98,15 +99,13 @@ def encode(
         _set_film(film, format)
         film.render.filepath = str(partial.resolve())
         film.render.use_file_extension = False
-        try:
-            ended = bpy.ops.render.render(animation=True, scene=film.name)
-        except RuntimeError as error:  # the encoder's own words
-            raise EncodeError(f"{path}: {str(error).removeprefix('Error: ').strip()}.") from None
-        if "CANCELLED" in ended:
-            raise KeyboardInterrupt
+        with uninterrupted():
+            bpy.ops.render.render(animation=True, scene=film.name)
         if not partial.exists():
             raise EncodeError(f"{path}: Blender wrote no film.")
         os.replace(partial, path)
+    except RuntimeError as error:  # the encoder's own words
+        raise EncodeError(f"{path}: {str(error).removeprefix('Error: ').strip()}.") from None
     finally:
         bpy.app.handlers.render_write.remove(wrote)
         bpy.data.scenes.remove(film)

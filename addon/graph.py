@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
 
 Color = tuple[float, float, float]
 
@@ -211,7 +212,7 @@ def _tall(node: bpy.types.Node) -> float:
 def signature(tree: bpy.types.NodeTree) -> str:
     """Return what tells a node tree from another, wherever its nodes stand.
 
-    Two trees that render alike because nobody changed either have the same.
+    It is the same in the Blender that made the tree and in later ones.
     """
     said: list[object] = []
     for item in tree.interface.items_tree:
@@ -220,10 +221,11 @@ def signature(tree: bpy.types.NodeTree) -> str:
         if node.type == "FRAME":
             continue
         settings = [getattr(node, name, None) for name in SETTINGS]
+        # What a later Blender's nodes have besides is off, or the file would look different there.
         values = [
-            (s.identifier, _rounded(getattr(s, "default_value", None)))
+            (s.identifier, _rounded(s.default_value))
             for s in node.inputs
-            if not s.is_linked and s.enabled
+            if s.enabled and not s.is_linked and np.any(getattr(s, "default_value", 0))
         ]
         inside = getattr(node, "node_tree", None)
         said.append((node.name, settings, values, signature(inside) if inside else ""))

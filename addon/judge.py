@@ -1,7 +1,8 @@
 """The gates of a picture, as figures.
 
 What the stills of good loss landscape films have in common, measured: how much is burnt out, how
-much is black, where the tones of the subject lie, how strong its colours are.
+much is black, where the tones of the subject lie, how strong its colours are. Films and shots are
+measured in ``judge_film.py`` and ``judge_shot.py``.
 """
 
 from __future__ import annotations
@@ -29,11 +30,22 @@ class Gate:
     @property
     def passed(self) -> bool:
         """Whether the figure is within its bounds."""
-        return self.low <= self.value <= self.high
+        return bool(self.low <= self.value <= self.high)
+
+    @property
+    def excess(self) -> float:
+        """How far the figure is out of its bounds; below 0, how far it is from them."""
+        return max(self.low - self.value, self.value - self.high)
 
     def __str__(self) -> str:
-        verdict = "ok" if self.passed else "OUT"
-        return f"{self.name:<34}{self.value:8.2f}   {self.low:g} to {self.high:g}   {verdict}"
+        bounds = f"from {self.low:g}" if self.high == np.inf else f"{self.low:g} to {self.high:g}"
+        verdict = "ok" if self.passed else "out"
+        return f"{self.name:<44}{self.value:9.3g}   {bounds:<14}{verdict}"
+
+
+def luma(pixels: NDArray) -> NDArray[np.float64]:
+    """Return the luma of pixels ``(..., 3)`` as displayed: Rec. 709 weights, 0 to 255."""
+    return pixels @ np.array([0.2126, 0.7152, 0.0722])
 
 
 def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
@@ -53,17 +65,17 @@ def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
         is brighter than luma 12.
     """
     rgb = pixels.reshape(-1, 3).astype(np.float64)
-    luma = rgb @ (0.2126, 0.7152, 0.0722)
-    subject = luma > 12
+    light = luma(rgb)
+    subject = light > 12
     if not subject.any():
         subject = np.ones_like(subject)
     brightest = rgb[subject].max(axis=1)
     saturation = (brightest - rgb[subject].min(axis=1)) / np.maximum(brightest, 1)
-    p1, median, p99 = np.percentile(luma[subject], (1, 50, 99))
+    p1, median, p99 = np.percentile(light[subject], (1, 50, 99))
     return [
         Gate("any channel >= 250, percent", 100 * (rgb >= 250).any(axis=1).mean(), 0, 1.5),
-        Gate("luma >= 250, percent", 100 * (luma >= 250).mean(), 0, 0.1),
-        Gate("luma < 6, percent", 100 * (luma < 6).mean(), *BLACK[look]),
+        Gate("luma >= 250, percent", 100 * (light >= 250).mean(), 0, 0.1),
+        Gate("luma < 6, percent", 100 * (light < 6).mean(), *BLACK[look]),
         Gate("subject luma, 1st percentile", p1, 16, 36),
         Gate("subject luma, median", median, 90, 146),
         Gate("subject luma, 99th percentile", p99, 159, 226),

@@ -115,7 +115,7 @@ def dress(
             thing[NOTE] = _state(thing)
         else:
             kept.append(thing.name)
-    if scene.world and (_untouched(scene.world) or overwrite and NOTE in scene.world):
+    if scene.world and (_untouched(scene.world) or (overwrite and NOTE in scene.world)):
         set_world(scene.world, name)
         scene.world[NOTE] = _state(scene.world)
     elif scene.world:

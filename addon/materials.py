@@ -247,6 +247,8 @@ def _wet(graph: Graph, skin: bpy.types.Node) -> None:
     graph.feed(skin.inputs["Coat Roughness"], 0.12)
     graph.feed(skin.inputs["Sheen Weight"], graph.input("Velvet"))
     graph.feed(skin.inputs["Sheen Roughness"], 0.4)
+    # Said also where nothing shows of it: its default is another in 5.x.
+    graph.feed(skin.inputs["Subsurface Scale"], 0.008 * WIDTH)
 
 
 def _begin(name: str, panels: Panels, tip: str) -> tuple[Graph, bpy.types.NodeOutputs]:
@@ -283,7 +285,6 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
             Emission_Strength=graph.math("MULTIPLY", graph.math("MULTIPLY", edge, edge), 0.3),
             Subsurface_Weight=graph.input("Translucency"),
             Subsurface_Radius=(1.0, 0.38, 0.3),
-            Subsurface_Scale=0.008 * WIDTH,
         )
         _wet(graph, skin)
         graph.output(Surface=skin.outputs["BSDF"])
@@ -318,7 +319,7 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
 def _ink(name: str) -> bpy.types.ShaderNodeTree:
     """Facets with dark outlines, and a glow where the loss is least."""
     panels = {
-        "Palette": _palette("b4a7d5", "8982c1", "686db2", "4b559a", "354179"),
+        "Palette": _palette("b4a7d5", "8f88c6", "757bbd", "6470b0", "55639f"),
         "Side": _side("6f5fb0", 0.3),
         "Minimum": {
             "Glow Colour": Input("ff5fa8", "What shines at the lowest loss"),
@@ -327,12 +328,12 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         },
         "Outlines": {
             "Outline Colour": Input("05060c", "Colour of silhouettes"),
-            "Outline": Input(0.85, "How strong silhouettes are"),
+            "Outline": Input(0.75, "How strong silhouettes are"),
             "Outline Width": Input(0.16, "How far from the edge they begin"),
             "Facets": Input(1.0, "From smooth to one shade for each facet of the mesh"),
         },
         "Skin": {**_relief(0.35, 0.5), **_skin(0.2, 0.0)},
-        "Contour Lines": _lines("0b0d1a", 0.85, 18.0),
+        "Contour Lines": _lines("0b0d1a", 0.8, 18.0),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
     color = _drawn(graph, data, _hue(graph, data))
@@ -373,7 +374,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
 def _specimen(name: str) -> bpy.types.ShaderNodeTree:
     """A body under glass: hot at its tip, and lit a little from within."""
     panels = {
-        "Palette": _palette("fff4d0", "ecc794", "bd7c64", "8a5246", "5c3c36"),
+        "Palette": _palette("fff2c4", "f2bf78", "c07050", "8a4638", "5a332c"),
         "Side": _side("b06a3a", 0.0),
         "Heat": {
             "Heat": Input(0.35, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
@@ -398,7 +399,6 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
             Base_Color=edged,
             Subsurface_Weight=graph.input("Translucency"),
             Subsurface_Radius=(1.0, 0.4, 0.2),
-            Subsurface_Scale=0.008 * WIDTH,
             Emission_Color=color,
             Emission_Strength=heat,
         )

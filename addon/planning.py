@@ -33,8 +33,11 @@ RIDES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 CLEARANCE = 1.5 * CLEAR["clearance"]
 """How far from the coarse land a plan keeps, in widths."""
 
-LOOKS = 24
-"""Frames at which a plan is held against the land, evenly spread."""
+LOOKS, GLIMPSES = 16, 60
+"""Frames, evenly spread, at which a plan is held against the land, and its subject looked for."""
+
+ALONG = 0.3
+"""How far ahead along a path, and back, its direction is taken; as a part of it."""
 
 TURNS = (0, 15, -15, 35, -35, 60, -60, 90, -90, 130, -130)
 RAISES = (0, 6, -6, 12, -12, 20, -20, 30)
@@ -215,8 +218,11 @@ class _Planner:
         self.eased = self.seconds >= BRIEF
         self.aims: dict[tuple[float, float], tuple[list[Spline], Array]] = {}
         self.wish = self._wish()
-        self.looked = np.unique(np.linspace(0, len(self.frames) - 1, LOOKS).round().astype(int))
-        self.few = self.looked[np.linspace(0, len(self.looked) - 1, 4).round().astype(int)]
+        self.looked, self.glimpsed = (
+            np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int))
+            for count in (LOOKS, GLIMPSES)
+        )
+        self.few = self.looked[np.linspace(0, len(self.looked) - 1, 3).round().astype(int)]
 
     # What is wanted
 
@@ -297,7 +303,7 @@ class _Planner:
         done = self._progress(self.acts[0])
         at = peak + half * (2 * done - 1)
         x, y = (np.interp(at, long, axis) for axis in line[:, :2].T)
-        ahead, behind = at + 0.05 * long[-1], at - 0.05 * long[-1]
+        ahead, behind = at + ALONG * long[-1], at - ALONG * long[-1]
         dx, dy = (
             np.interp(ahead, long, axis) - np.interp(behind, long, axis) for axis in line[:, :2].T
         )
@@ -366,10 +372,13 @@ class _Planner:
         knots = int(np.clip(ceil(self.seconds / 1.2) + 3, 5, 40))
         place = [fit_spline(self.frames, axis, knots, eased=self.eased) for axis in around.T]
         few = 2 if len(self.acts) == 1 else knots
-        keyed = [fit_spline(self.frames, v, few) for v in (shot.lens, shot.third, shot.rise)]
+        lens, third, rise = (
+            fit_spline(self.frames, values, few) for values in (shot.lens, shot.third, shot.rise)
+        )
         acts = [replace(act, framing=moved.of(act.framing, extent, follow)) for act in self.acts]
         bank = self._bank(extent, knots)
-        return Plan(acts, aim, track[0], follow, place, bank, *keyed, Motion(0, 0, 0, 0))
+        still = Motion(0, 0, 0, 0)
+        return Plan(acts, aim, track[0], follow, place, bank, lens, third, rise, still)
 
     def _bank(self, extent: float, knots: int) -> Spline | None:
         """Return the leaning into the turn: most where it is fastest."""
@@ -417,8 +426,9 @@ class _Planner:
     def _hidden(self, shot: _Shot) -> float:
         if self.rig.looks_at == "between":
             return 0.0
-        eyes, subject = shot.eyes[self.looked], shot.subject[self.looked]
-        return float(self.terrain.hidden(self.when[self.looked], eyes, subject).mean())
+        index = self.glimpsed
+        hidden = self.terrain.hidden(self.when[index], shot.eyes[index], shot.subject[index])
+        return float(hidden.mean())
 
     def _project(self, shot: _Shot, index: NDArray | slice, points: Array) -> tuple[Array, Array]:
         """Return where points ``(n, ..., 3)`` are in the picture, from its lower left corner."""
@@ -457,7 +467,7 @@ class _Planner:
         across = (x - shot.third[index]) / zoom / max(1.0, 1 / self.aspect)
         above = (y - shot.rise[index]) / zoom / max(1.0, self.aspect)
         rays = _unit(forward + across[:, None] * right + above[:, None] * up)
-        reach = np.linalg.norm(shot.eyes[index] - shot.aim[index]) + self.terrain.width
+        reach = float(np.linalg.norm(shot.eyes[index] - shot.aim[index])) + self.terrain.width
         hit = self.terrain.hit(self._snapshot(index), shot.eyes[index], rays, reach)
         return float(hit.mean())
 
@@ -484,11 +494,16 @@ class _Planner:
 
         What is quickest to tell comes first; over the limit, the rest is not looked at.
         """
-        shot, rig = self._wanted(follow, extent, moved), self.rig
+        rig = self.rig
+        elevation = self.acts[0].framing.elevation + moved.raised
+        if moved.raised and not rig.elevations[0] <= elevation <= rig.elevations[1]:
+            return np.inf
+        shot = self._wanted(follow, extent, moved)
         allowed = dict(rig.allowed).get("hidden", 0.0)
         price = moved.departure()
         if price < limit:
-            price += 10 * max(0.0, self._hidden(shot) - allowed)
+            hidden = self._hidden(shot)
+            price += 2 * hidden + 30 * max(0.0, hidden - allowed)
         if price < limit:
             filled = np.array([self._filled(shot, index) for index in self.few])
             price += 5 * np.maximum(0.0, rig.filled[0] - filled).mean()

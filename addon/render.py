@@ -15,11 +15,9 @@ import hashlib
 import json
 import os
 import re
-import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ import bpy
 
 from . import compat, devices, encode, quality
 from .claims import Claims, unfinished
-from .progress import quiet
+from .progress import quiet, uninterrupted
 from .stage import MARK
 
 NOTE = "shot.json"
@@ -259,40 +257,14 @@ def render_frame(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     partial = Path(render.frame_path(frame=frame))
     partial.unlink(missing_ok=True)
     try:
-        with _uninterrupted():
-            if "CANCELLED" in bpy.ops.render.render(animation=True, scene=scene.name):
-                raise KeyboardInterrupt
+        with uninterrupted():
+            bpy.ops.render.render(animation=True, scene=scene.name)
             if not partial.exists():
                 raise RenderError(f"{path}: Blender wrote no picture.")
             os.replace(partial, path)
     finally:
         scene.frame_start, scene.frame_end, render.filepath = before
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl+C back to the end: in the midst of Cycles' own Python, it would spoil a picture.
-
-    Where Blender is a program, it listens itself, and stops at once. A second Ctrl+C ends us.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
-        yield
-        return
-    pressed = []
-
-    def press(*_: object) -> None:
-        pressed.append(True)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 def render_poster(take: Take, claims: Claims) -> None:

@@ -63,10 +63,12 @@ class Rig:
         At the minimizer, half-way between those of two lands, or ahead along a path.
     paced : bool
         Whether its speed is the learning rate's.
+    elevations : tuple of float
+        Degrees between which the middle of its move may be put.
     borders : int
         Sides of the land's border that may be seen.
     filled : tuple of float
-        Least and most of the picture that the land should fill.
+        Least and most of the picture that the land should fill: the rest is black.
     allowed : tuple
         Names of figures of ``camerawork.CALM`` with other bounds, and these.
     """
@@ -78,47 +80,50 @@ class Rig:
     bank: float = 0.0
     looks_at: str = "minimizer"
     paced: bool = False
+    elevations: tuple[float, float] = (-80.0, 80.0)
     borders: int = 2
-    filled: tuple[float, float] = (0.3, 0.8)
+    filled: tuple[float, float] = (0.35, 0.75)
     allowed: tuple[tuple[str, float], ...] = ()
 
 
 RIGS = {
-    "ride": Rig(Framing(50, 60, -4.4, 0.6, 8, 0.37, 0.36, 1.0)),
+    "ride": Rig(Framing(50, 60, -4.4, 0.6, 8, 0.37, 0.36, 1.0), filled=(0.3, 0.75)),
     "coaster": Rig(
-        Framing(50, 40, 20, 0.5, 44, 0.36, 0.4, 0.9),
+        Framing(50, 40, 18, 0.5, 44, 0.36, 0.36, 0.9),
         climb=-6,
         bank=9,
         paced=True,
-        filled=(0.45, 0.88),
         allowed=(("tilt", 12.0),),
     ),
-    "orbit": Rig(Framing(60, 20, 34, 0.95, 70, 0.36, 0.4, 0.35), filled=(0.45, 0.95)),
-    "below": Rig(Framing(50, 50, -28, 0.62, 50, 0.35, 0.36, 0.8), filled=(0.35, 0.9)),
+    "orbit": Rig(Framing(60, 20, 26, 0.95, 70, 0.36, 0.36, 0.35)),
+    "below": Rig(
+        Framing(50, 50, -28, 0.62, 50, 0.35, 0.36, 0.8), elevations=(-40, -20), filled=(0.35, 0.95)
+    ),
     "goblin": Rig(
         Framing(50, 25, 4, 0.78, 16, 0.37, 0.42, 0.5),
         climb=-62,
         borders=4,
-        filled=(0.2, 0.9),
+        filled=(0.2, 0.8),
         allowed=(("hidden", 0.6),),
     ),
     "crawl": Rig(
-        Framing(85, 65, 28, 0.36, 30, 0.36, 0.4, 1.0),
+        Framing(85, 65, 24, 0.36, 30, 0.36, 0.4, 1.0),
         climb=-4,
         blur=0.05,
         borders=1,
-        filled=(0.75, 1.0),
+        filled=(0.95, 1.0),
+        allowed=(("hidden", 0.6),),
     ),
     "wide": Rig(
-        Framing(50, 35, 26, 1.5, 14, 0.36, 0.36, 0.2),
+        Framing(50, 35, 24, 1.4, 14, 0.36, 0.34, 0.2),
         climb=8,
         dolly=0.3,
         blur=0.003,
         borders=4,
-        filled=(0.25, 0.8),
+        filled=(0.25, 0.65),
     ),
     "twin": Rig(
-        Framing(50, 0, 22, 4.7, 8, 0.5, 0.45, 0.5),
+        Framing(50, 0, 22, 4.7, 8, 0.5, 0.37, 0.5),
         climb=6,
         blur=0.001,
         looks_at="between",
@@ -126,10 +131,9 @@ RIGS = {
         filled=(0.1, 0.8),
     ),
     "fly-line": Rig(
-        Framing(50, 24, 26, 0.4, 0, 0.36, 0.4, 1.0),
+        Framing(50, 24, 26, 0.4, 0, 0.36, 0.36, 1.0),
         looks_at="line",
         blur=0.02,
-        filled=(0.5, 1.0),
     ),
 }
 """By name, as recipes call them."""
@@ -161,9 +165,15 @@ class Act:
     line: str = ""
 
 
-def of_tables(
-    tables: Any, rig: str, framing: Framing, given: Mapping[str, float], last_frame: float
-) -> list[Act]:
+def framed(rig: str, wanted: Mapping[str, float]) -> Framing:
+    """Return a rig's framing; a wanted value that is the first rig's default is the rig's own."""
+    default = RIGS[next(iter(RIGS))].framing
+    names = [field.name for field in fields(Framing)]
+    said = {k: float(wanted[k]) for k in names if k in wanted and wanted[k] != getattr(default, k)}
+    return replace(RIGS[rig].framing, **said)
+
+
+def of_tables(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: float) -> list[Act]:
     """Return the acts that a recipe asks for.
 
     Parameters
@@ -171,11 +181,9 @@ def of_tables(
     tables : list of dict
         The recipe's ``[[camera.acts]]``; where there are none, the whole shot is one act.
     rig : str
-        Of acts that do not say.
-    framing : Framing
-        Of the whole shot, where it is one act.
-    given : mapping
-        Keys of a framing that the recipe sets for all acts.
+        Of a shot without acts.
+    wanted : mapping
+        The recipe's own framing, which acts may change; as ``framed`` takes it.
     last_frame : float
         Of the film; its first is 1.
 
@@ -188,43 +196,49 @@ def of_tables(
     if not isinstance(tables, (list, tuple)) or not all(isinstance(t, dict) for t in tables):
         raise ValueError("recipe: camera.acts: expected tables [[camera.acts]].")
     if not tables:
-        return [Act(rig, 1, last_frame, framing)]
+        return [Act(_rig(rig, "recipe: camera"), 1, last_frame, framed(rig, wanted))]
+    default = RIGS[next(iter(RIGS))].framing
     shares = [_start(table, n) for n, table in enumerate(tables)] + [1.0]
-    framed = {field.name for field in fields(Framing)}
     acts = []
     for n, table in enumerate(tables):
         where = f"recipe: camera.acts {n + 1}"
         if shares[n + 1] <= shares[n]:
             raise ValueError(f"{where}: expected the next start, or the end 1.0, to be after it.")
-        for key, value in table.items():
-            if key not in {"rig", "start", "transition", "line"} | framed:
-                raise ValueError(f"{where}: no key {key!r}.")
-            if key in framed and (type(value) not in (int, float)):
-                raise ValueError(f"{where}: {key}: expected a number, got {value!r}.")
-        kind = table.get("rig", rig)
-        if kind not in RIGS:
-            raise ValueError(f"{where}: rig {kind!r}: expected one of {', '.join(RIGS)}.")
+        own = _framing_of(table, where)
+        kind = _rig(table.get("rig", rig), where)
         transition = table.get("transition", "cut")
         if transition not in TRANSITIONS:
             raise ValueError(
                 f"{where}: transition {transition!r}: expected one of {', '.join(TRANSITIONS)}."
             )
-        own = {**given, **{k: float(v) for k, v in table.items() if k in framed}}
-        acts.append(
-            Act(
-                kind,
-                _frame(shares[n], last_frame),
-                _frame(shares[n + 1], last_frame) - (n + 1 < len(tables)),
-                replace(RIGS[kind].framing, **own),
-                transition if n else "cut",
-                str(table.get("line", "")),
-            )
-        )
+        said = {k: v for k, v in own.items() if v != getattr(default, k)}
+        first, end = (_frame(share, last_frame) for share in shares[n : n + 2])
+        last = end - 1 if n + 1 < len(tables) else end
+        framing = framed(kind, {**wanted, **said})
+        line = str(table.get("line", ""))
+        acts.append(Act(kind, first, last, framing, transition if n else "cut", line))
     return acts
 
 
+def _framing_of(table: dict[str, Any], where: str) -> dict[str, float]:
+    """Return the framing keys of an act's table, checked."""
+    names = {field.name for field in fields(Framing)}
+    for key, value in table.items():
+        if key not in {"rig", "start", "transition", "line"} | names:
+            raise ValueError(f"{where}: no key {key!r}.")
+        if key in names and type(value) not in (int, float):
+            raise ValueError(f"{where}: {key}: expected a number, got {value!r}.")
+    return {key: float(value) for key, value in table.items() if key in names}
+
+
+def _rig(name: Any, where: str) -> str:
+    if name not in RIGS:
+        raise ValueError(f"{where}: rig {name!r}: expected one of {', '.join(RIGS)}.")
+    return name
+
+
 def _start(table: dict[str, Any], n: int) -> float:
-    start = table.get("start", None if n else 0.0)
+    start: Any = table.get("start", None if n else 0.0)
     if type(start) not in (int, float) or not (0 <= start < 1 if n else start == 0):
         expected = "a share of the film from 0 to 1" if n else "0, or nothing"
         raise ValueError(f"recipe: camera.acts {n + 1}: start: expected {expected}, got {start!r}.")

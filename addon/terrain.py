@@ -24,6 +24,9 @@ SNAPSHOTS, LINES = 24, 128
 SIDE = 24
 """Points on each side of the land's border that are looked at."""
 
+NEAR = 0.02
+"""Around what is looked at, nothing hides it; in widths of the land."""
+
 HAIR = 2e-3
 """What is nearer to the land than this lies on it; in widths of the land."""
 
@@ -41,7 +44,7 @@ class Terrain:
     known : ndarray
         ``(n,)`` which snapshots these are, increasing.
     frames, when : ndarray
-        ``(m,)`` film frames, one after the other, and the snapshot that is seen at each.
+        ``(m,)`` film frames, increasing, and the snapshot that is seen at each.
     places : ndarray
         ``(m, 3)`` where the minimizer is.
     pace : ndarray
@@ -70,7 +73,7 @@ class Terrain:
 
     def at(self, frames: Array, values: Array) -> Array:
         """Return values ``(m, ...)`` at film frames; before and after they stand still."""
-        index = np.clip(np.asarray(frames) - self.frames[0], 0, len(self.frames) - 1)
+        index = np.interp(frames, self.frames, np.arange(len(self.frames)))
         before = np.minimum(index.astype(int), len(self.frames) - 2)
         part = (index - before).reshape((-1,) + (1,) * (values.ndim - 1))
         return values[before] * (1 - part) + values[before + 1] * part
@@ -127,9 +130,11 @@ class Terrain:
     def hidden(self, when: Array, eyes: Array, targets: Array) -> NDArray[np.bool_]:
         """Tell which lines of sight the land blocks: ``(n,)``.
 
-        What they look at may lie on the land: the last few hundredths before it are left out.
+        What they look at lies on the land, often between spikes: what is ``NEAR`` it is left out.
         """
-        over = self.over(when, eyes, eyes + 0.97 * (targets - eyes), 64)
+        away = np.linalg.norm(targets - eyes, axis=1, keepdims=True)
+        part = np.maximum(1 - NEAR * self.width / np.maximum(away, 1e-9), 0)
+        over = self.over(when, eyes, eyes + part * (targets - eyes), 64)
         hair = HAIR * self.width
         return (over > hair).any(axis=1) & (over < -hair).any(axis=1)
 

@@ -78,14 +78,14 @@ def _picture(path: str, name: str, folder: Path) -> np.ndarray:
     land = lands_of(stage.import_sequence(path, options=options))[0]
     land.data.materials.clear()
     land.data.materials.append(look.material(name))
-    azimuth, elevation, distance = (60, 38, 1.25) if name == "fur" else (60, -16, 1.0)
+    azimuth, elevation, distance = (60, 40, 1.0) if name == "fur" else (60, -16, 1.0)
     for thing in look.lights(name, land["relief"], azimuth).values():
         scene.collection.objects.link(thing)
     scene.world = look.world(name)
     look.grade(scene, name)
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(camera)
-    middle = Vector((0.0, 0.0, 0.35 * land["relief"]))
+    middle = Vector((0.0, 0.0, 0.65 * land["relief"]))
     way = Vector((0.0, -1.0, 0.0))
     way.rotate(Euler((radians(-elevation), 0.0, radians(azimuth))))
     camera.location = middle + distance * surface.WIDTH * way

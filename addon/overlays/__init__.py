@@ -7,14 +7,18 @@ overlay is made empty, written to whenever the losses are new, and hidden by its
 
 from .apart import scenes_of
 from .bead import bead, key_bead
-from .picture import FONT, only_seen
+from .counter import CURVE
+from .picture import CAPITAL, FONT, SMALL, only_seen
 from .shot import OVERLAYS, make_overlays, write_overlays
 from .titles import LINE, WRITTEN
 
 __all__ = [
+    "CAPITAL",
+    "CURVE",
     "FONT",
     "LINE",
     "OVERLAYS",
+    "SMALL",
     "WRITTEN",
     "bead",
     "key_bead",

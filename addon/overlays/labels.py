@@ -39,6 +39,9 @@ BESIDE, BELOW = 0.055, 0.062
 CLEAR = 0.028
 """Between a label and a block of text."""
 
+RETICLE = 0.0145
+"""Least radius of the thin ring around the minimizer, which the land may hide."""
+
 BADGE = 0.031
 """Radius of a badge."""
 
@@ -91,9 +94,11 @@ def live_loss(
         low = graph.most(low, _clear_of(graph, block, frame, left, wide))
     low = graph.least(low, layout.top - high)
 
-    radius = unit * max((v.co.length for v in mark.data.vertices), default=0.0)
+    bead = unit * max((v.co.length for v in mark.data.vertices), default=0.0)
+    around = graph.most(bead + GAP / 2, RETICLE)
+    reticle = _reticle(graph, x, y, around)
     to_x = graph.either(fits, left - GAP, left + wide + GAP)
-    leader = _leader(graph, x, y, radius, to_x, low + high / 2, 0.0)
+    leader = _leader(graph, x, y, around, to_x, low + high / 2, 0.0)
     behind = graph.group(
         paint.soft_shade(),
         X=left + wide * 0.5,
@@ -105,7 +110,7 @@ def live_loss(
     ).outputs[0]
     text = graph.painted(graph.moved(text, left, low), paint.bright())
     gone = 1.0 - ahead * inside
-    drawn = graph.stored(graph.together(behind, leader, text), paint.FADE, gone)
+    drawn = graph.stored(graph.together(behind, reticle, leader, text), paint.FADE, gone)
     graph.output(Geometry=_in_picture(graph, drawn, frame))
     return _label(graph, mark)
 
@@ -206,8 +211,9 @@ def key_badge(
     when = each * np.arange(len(places))
     value = 'nodes["{}"].outputs[0].default_value'
     numbers = [loss, loss]
-    appears = np.array([at - 1, at, at + APPEARS])  # at the first it is there from the start
-    seen = [0.0, 0.0, 1.0] if at else [0.0, 1.0, 1.0]
+    appears, seen = np.array([0.0, len(places)]), [1.0, 1.0]
+    if at:  # the first one is there from the start
+        appears, seen = np.array([0.0, at, at + APPEARS, len(places)]), [0.0, 0.0, 1.0, 1.0]
     return all(
         [
             key_driven(tree, value.format("Loss"), source, [0, each], keyable(numbers)),
@@ -310,6 +316,14 @@ def _clear_of(
     apart = graph.most(from_x - (left + wide), left - to_x)
     needed = top + CLEAR - graph.most(apart - CLEAR, 0.0) * 3.0
     return graph.either(to_x > from_x, needed, -1.0)
+
+
+def _reticle(graph: Graph, x: Number, y: Number, radius: Number) -> bpy.types.NodeSocket:
+    """Return a thin ring around a place, with a dark casing."""
+    circle = graph.add("GeometryNodeCurvePrimitiveCircle", Resolution=64, Radius=radius).outputs[0]
+    line = graph.painted(graph.tube(circle, HAIRLINE), paint.bright())
+    casing = graph.painted(graph.tube(circle, 3 * HAIRLINE), paint.plate())
+    return graph.moved(graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004)), x, y)
 
 
 def _leader(

@@ -1,11 +1,13 @@
 """The command line: ``blender -c moving_lands``, and ``python -m addon`` where bpy is a module.
 
-Exit codes: 0 done, 2 bad input, said in one sentence, 130 interrupted.
+Exit codes: 0 done, 1 judged strictly and found wanting, 2 bad input, said in one sentence, 130
+interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from contextlib import nullcontext
 from functools import cache
@@ -14,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import bpy
 
-from .. import encode, judge, render, shots, stage
+from .. import encode, judge, judge_film, judge_shot, render, shots, stage
 from ..claims import Claims
 from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
 from ..quality import QUALITIES
@@ -24,6 +26,8 @@ from .preferences import preferences
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    if signal.getsignal(signal.SIGINT) is None:  # Blender's own would break off one frame only
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said why
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         tell("error", message=_sentence(error))
         print(f"moving_lands: {_sentence(error)}", file=sys.stderr)
@@ -42,7 +46,6 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nmoving_lands: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
-    return 0
 
 
 def _sentence(error: Exception) -> str:
@@ -77,9 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     rendering.add_argument("--json", action="store_true", help="tell a program how far it is")
     rendering.set_defaults(run=_render)
 
-    judging = commands.add_parser("judge", help="the gates of a still, figure by figure")
-    judging.add_argument("file", type=Path, metavar="FILE.png")
-    judging.add_argument("--look", choices=tuple(judge.BLACK), default="flesh")
+    judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
+    judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
+    judging.add_argument("--look", choices=tuple(judge.BLACK), help="by default a shot's, or flesh")
+    judging.add_argument("--sheet", action="store_true", help="twelve frames of a film, beside it")
+    judging.add_argument("--strict", action="store_true", help="exit with 1 where a gate is out")
     judging.set_defaults(run=_judge)
     return parser
 
@@ -223,8 +228,24 @@ def _missing(take: render.Take, asked: list[int]) -> None:
     say(" ".join(map(str, frames)) or "none")
 
 
-def _judge(options: argparse.Namespace) -> None:
+def _judge(options: argparse.Namespace) -> int:
     if not options.file.is_file():
         raise SequenceError(f"{options.file}: no such file.")
-    for gate in judge.judge_still(judge.read_still(options.file), options.look):
-        print(gate)
+    gates = _gates(options)
+    print(*gates, sep="\n")
+    return int(options.strict and not all(gate.passed for gate in gates))
+
+
+def _gates(options: argparse.Namespace) -> list[judge.Gate]:
+    file, look = options.file, options.look or "flesh"
+    if file.suffix == ".blend":
+        scene = judge_shot.open_shot(file)
+        announce("judging")
+        return judge_shot.judge_shot(scene, options.look or judge_shot.look_of(scene))
+    if file.suffix not in judge_film.FILMS:
+        return judge.judge_still(judge.read_still(file), look)
+    count = Counter("judging", judge_film.facts(file)[0])
+    gates, sheet = judge_film.judge_film(judge_film.decoded(file), look, count.step)
+    if options.sheet:
+        judge_film.write_sheet(sheet, file.with_suffix(".sheet.png"))
+    return gates

@@ -220,6 +220,10 @@ class OneAtATime:
         return True
 
 
+RESUME = "Go on with the render that was cancelled, of the shot as it was then"
+RESTART = "Render the frames again that are there"
+
+
 class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
     """Render the film beside Blender."""
 
@@ -231,21 +235,20 @@ class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
 
     resume: bpy.props.BoolProperty(
         name="Resume",
-        description="Go on with the render that was cancelled, of the shot as it was then",
+        description=RESUME,
         options={"SKIP_SAVE"},
     )
     restart: bpy.props.BoolProperty(
         name="Start Over",
-        description="Render the frames again that are there",
+        description=RESTART,
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: MOVING_LANDS_OT_render) -> str:
-        for name in ("resume", "restart"):
-            if getattr(properties, name):
-                return cls.bl_rna.properties[name].description
-        return cls.bl_description
+        if properties.resume:
+            return RESUME
+        return RESTART if properties.restart else cls.bl_description
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.resume or not (self.restart or _shows_another_version(context.scene)):

@@ -123,9 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--title", help="by default OUT")
     importing.set_defaults(run=_import)
 
-    judging = commands.add_parser("judge", help="the gates of a still, figure by figure")
-    judging.add_argument("file", type=Path, metavar="FILE.png")
-    judging.set_defaults(run=lambda options: blender.run("judge", options.file.resolve()))
+    judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
+    judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
+    judging.add_argument("--look", help="flesh, fur, ink or specimen; by default the shot's")
+    judging.add_argument("--sheet", action="store_true", help="twelve frames of a film, beside it")
+    judging.add_argument("--strict", action="store_true", help="exit with 1 where a gate is out")
+    judging.set_defaults(run=_judge)
     return parser
 
 
@@ -208,6 +211,12 @@ def _import(options: argparse.Namespace) -> None:
     print(f"{options.output}: {surface['rows']} x {surface['cols']} points, frames: {count}.")
     if complete < count:
         print(f"Frames with points missing, which Blender does not show: {count - complete}.")
+
+
+def _judge(options: argparse.Namespace) -> None:
+    look = ["--look", options.look] if options.look else []
+    flags = [f"--{name}" for name in ("sheet", "strict") if getattr(options, name)]
+    blender.run("judge", options.file.resolve(), *look, *flags)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -342,7 +342,7 @@ def test_the_library_is_in_the_preferences_while_the_add_on_is_enabled():
     library.register()
     library.register()
     (ours,) = [item for item in libraries if item.name not in before]
-    assert (ours.name, ours.import_method) == ("Moving Lands", "APPEND_REUSE")
+    assert (ours.name, ours.import_method) == ("Moving Lands", "APPEND")
     assert ours.path == str(library.ASSETS)
     library.unregister()
     assert [item.name for item in libraries] == before

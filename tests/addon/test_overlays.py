@@ -9,7 +9,8 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
 from addon import compat, heights, judge, overlays, sequence, stage, surface
-from addon.overlays import nodes, numbers, picture
+from addon.materials import glowing_material
+from addon.overlays import dashes, nodes, numbers, picture
 from addon.overlays.shot import BADGES
 
 TEXTS = {
@@ -55,25 +56,36 @@ def shown(thing, frame=None):
     """What of an overlay is seen: places in the picture, from its lower left corner, 0 to 1."""
     if frame is not None:
         bpy.context.scene.frame_set(frame)
-    graph = bpy.context.evaluated_depsgraph_get()
-    seen = thing.evaluated_get(graph)
+    seen = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
     if thing.type == "FONT":
-        points = [Vector(corner) for corner in seen.bound_box]
-    else:
-        mesh = seen.data
-        paints = [material and material.name for material in mesh.materials]
-        fade = mesh.attributes.get("fade")
-        corners = [
-            index
-            for face in mesh.polygons
-            if paints[face.material_index].startswith(("Overlay Bright", "Overlay Dim"))
-            for index in face.vertices
-        ]
-        points = [mesh.vertices[i].co for i in corners if not fade or fade.data[i].value < 0.99]
-    camera = bpy.context.scene.camera.evaluated_get(graph)
+        return projected(seen, np.array(seen.bound_box))
+    mesh = seen.data
+    points = np.empty((len(mesh.vertices), 3), np.float32)
+    mesh.vertices.foreach_get("co", points.ravel())
+    gone = np.zeros(len(points), np.float32)
+    if fade := mesh.attributes.get("fade"):
+        fade.data.foreach_get("value", gone)
+    visible = np.zeros(len(points), bool)
+    names = [str(material and material.name) for material in mesh.materials]
+    paints = [name.startswith(("Overlay Bright", "Overlay Dim")) for name in names]
+    painted = np.array(paints)[[face.material_index for face in mesh.polygons]]
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    totals = [face.loop_total for face in mesh.polygons]
+    visible[corners[np.repeat(painted, totals)]] = True
+    return projected(seen, points[visible & (gone < 0.99)])
+
+
+def projected(thing, points):
+    """Where a thing's own points are in the picture, ``(n, 2)``."""
     scene = bpy.context.scene
-    places = [world_to_camera_view(scene, camera, seen.matrix_world @ p) for p in points]
-    return np.array(places)[:, :2] if places else np.empty((0, 2))
+    camera = scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    into = np.array(camera.matrix_world.normalized().inverted() @ thing.matrix_world)
+    x, y, z = (points @ into[:3, :3].T + into[:3, 3]).T
+    corners = np.array(camera.data.view_frame(scene=scene))
+    corners = corners[:, :2] / -corners[:, 2:]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return (np.column_stack([x / -z, y / -z]) - low) / (high - low)
 
 
 def box(places):
@@ -393,3 +405,33 @@ def test_what_an_artist_changed_stays(funnel_file):
     assert untaken == {"Title", "Step", "Learning Rate"}
     assert parts["Title"].data.body == "Mine"
     assert parts["Learning Rate"].data.vertices[1].co.y == pytest.approx(0.9)
+
+
+# Dashes
+
+
+def test_a_path_is_drawn_in_dashes_on_its_own_course(empty):
+    curve = bpy.data.curves.new("Path line", "CURVE")
+    curve.dimensions = "3D"
+    spline = curve.splines.new("POLY")
+    spline.points.add(2)
+    length = 4 * dashes.PERIOD
+    spline.points.foreach_set("co", [0, 0, 0, 1, length, 0, 0, 1, length, length, 0, 1])
+    spline.points[2].radius = 0.0  # outside the window
+    radius, color, strength = dashes.STYLES["Path line"]
+    curve.bevel_depth = radius
+    curve.materials.append(glowing_material("Path line", color, strength))
+    line = bpy.data.objects.new("Path line", curve)
+    bpy.context.scene.collection.objects.link(line)
+    dashes.dash(line)
+    mesh = line.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
+    points = np.array([vertex.co for vertex in mesh.vertices])
+    first = points[(points[:, 0] < length - radius) & (points[:, 1] < 2 * radius)]
+    assert np.abs(first[:, 1:]).max() == pytest.approx(radius, rel=0.05)
+    along = first[:, 0] / dashes.PERIOD
+    assert np.isin(np.arange(4), along.astype(int)).all()
+    gap = (along % 1 > dashes.DASH + 2 / dashes.FINE) & (along % 1 < 1 - 1 / dashes.FINE)
+    assert not gap.any()
+    thinner = points[(points[:, 1] > 3 * dashes.PERIOD) & (points[:, 1] < 4 * dashes.PERIOD)]
+    assert np.ptp(thinner[:, 0]) < 0.6 * 2 * radius  # it thins out where there is no land
+    assert {material.name for material in mesh.materials if material} == {"Path line"}

@@ -1,0 +1,196 @@
+"""Rigs and acts, and the calm paths planned for them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from addon.planning import plan
+from addon.rigs import RIGS, Act, of_tables, takes
+from addon.terrain import Terrain
+
+FPS, ASPECT = 12, 16 / 9
+AXIS = np.linspace(-5, 5, 65)
+X, Y = np.meshgrid(AXIS, AXIS)
+
+
+def terrain(seconds=6.0, noise=0.0, folds=0.0):
+    """A funnel that deepens, with folds around it; its minimizer falls, with noise."""
+    frames = np.arange(1, round(seconds * FPS) + 1.0)
+    count = 12
+    depth = 1.7 * np.linspace(0, 1, count) ** 0.6
+    depth += noise * np.random.default_rng(1).normal(size=count)
+    funnel = np.exp(-(X**2 + Y**2) / 2)
+    wall = 2 + folds * np.sin(2 * X + Y) * (1 - funnel)
+    when = np.linspace(0, count - 1, len(frames))
+    lowest = np.interp(when, np.arange(count), 2 - depth)
+    return Terrain(
+        x=AXIS,
+        y=AXIS,
+        heights=np.array([wall - d * funnel for d in depth], np.float32),
+        known=np.arange(count, dtype=float),
+        frames=frames,
+        when=when,
+        places=np.column_stack([0 * lowest, 0 * lowest, lowest]),
+        pace=np.where(np.arange(len(frames)) < len(frames) / 2, 1.0, 0.2),
+        others=[np.column_stack([0 * lowest + 11.2, 0 * lowest, lowest])],
+        lines={"curve": np.array([[-3, -2, 0.1], [0, 1, 0.9], [3, -2, 0.2]])},
+    )
+
+
+LANDS = {
+    "smooth": terrain(),
+    "noisy": terrain(noise=0.12),
+    "folded": terrain(seconds=12, folds=0.3),
+}
+
+
+def planned(rig, land, **changes):
+    act = Act(rig, 1, land.frames[-1], RIGS[rig].framing, **changes)
+    return plan([act], land, FPS, ASPECT)
+
+
+@pytest.mark.parametrize("land", LANDS)
+@pytest.mark.parametrize("rig", RIGS)
+def test_every_rig_is_calm_and_sees_its_subject(rig, land):
+    found = planned(rig, LANDS[land])
+    assert found.motion.faults() == []
+    assert len(found.place[0].times) <= 3 + LANDS[land].frames[-1] / FPS  # few keys
+
+
+def test_the_camera_goes_where_it_is_asked_to_where_nothing_is_wrong():
+    assert planned("below", LANDS["smooth"]).acts[0].framing == replace(
+        RIGS["below"].framing, drift=pytest.approx(50, abs=45)
+    )
+
+
+def test_it_looks_into_the_funnel_from_higher_up():
+    found = planned("coaster", LANDS["smooth"])
+    assert found.motion.hidden <= 0.05
+    assert found.acts[0].framing.elevation > RIGS["coaster"].framing.elevation
+
+
+def test_a_longer_shot_moves_farther():
+    brief, long = (planned("orbit", terrain(seconds)) for seconds in (4, 20))
+    assert long.acts[0].framing.drift > 1.5 * brief.acts[0].framing.drift
+
+
+def test_it_comes_to_rest_where_there_is_time():
+    for seconds, rests in ((4, False), (12, True)):
+        slopes = [spline.slopes[0] for spline in planned("orbit", terrain(seconds)).place]
+        assert (np.abs(slopes).max() < 1e-9) == rests
+
+
+def test_the_coaster_s_speed_is_the_learning_rate_s():
+    land = terrain(16)
+    found = planned("coaster", land)
+    x, y = (spline(land.frames) for spline in found.place[:2])
+    speed = np.hypot(np.diff(x), np.diff(y))
+    half = len(speed) // 2
+    assert speed[half // 2 : half - FPS].mean() > 2 * speed[half + FPS : -half // 2].mean()
+
+
+def test_the_coaster_leans_into_its_turn():
+    found = planned("coaster", LANDS["smooth"])
+    roll = np.degrees(found.bank(LANDS["smooth"].frames))
+    assert 2 < np.abs(roll).max() <= 12
+    assert planned("ride", LANDS["smooth"]).bank is None
+
+
+def test_below_looks_up():
+    assert -40 <= planned("below", LANDS["folded"]).acts[0].framing.elevation <= -20
+
+
+def test_goblin_begins_above_and_ends_below():
+    land = terrain(16)
+    found = planned("goblin", land)
+    heights = found.place[2](land.frames[[0, -1]])
+    assert heights[0] > 1 > -1 > heights[1]
+
+
+def test_the_flight_passes_over_the_peak():
+    land = terrain(20)
+    found = planned("fly-line", land)
+    way = np.column_stack([spline(land.frames) for spline in found.aim[:2]])
+    assert np.linalg.norm(way - [0, 1], axis=1).min() < 0.3
+    assert np.ptp(way[:, 0]) > 1
+
+
+def test_acts_that_ease_are_one_path():
+    land = terrain(16)
+    acts = [
+        Act("orbit", 1, 96, RIGS["orbit"].framing),
+        Act("wide", 97, 192, RIGS["wide"].framing, "ease"),
+        Act("below", 193, 240, RIGS["below"].framing, "cut"),
+    ]
+    groups = takes(acts)
+    assert [[act.rig for act in take] for take in groups] == [["orbit", "wide"], ["below"]]
+    found = plan(groups[0], land, FPS, ASPECT)
+    assert found.motion.faults() == []
+    assert found.lens(1) == pytest.approx(60)
+    assert found.lens(192) == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("act", "land", "fault"),
+    [
+        (("twin", ""), {"others": []}, "expected a sequence of two surfaces"),
+        (("fly-line", ""), {"lines": {}}, "there are: none"),
+        (("fly-line", "line"), {}, "no path 'line', there are: curve"),
+    ],
+)
+def test_what_a_rig_needs(act, land, fault):
+    with pytest.raises(ValueError, match=fault):
+        planned(act[0], replace(LANDS["smooth"], **land), line=act[1])
+
+
+def test_only_what_looks_at_the_same_eases():
+    acts = [Act("ride", 1, 36, RIGS["ride"].framing)]
+    acts.append(Act("fly-line", 37, 72, RIGS["fly-line"].framing, "ease"))
+    with pytest.raises(ValueError, match="expected a cut or a fade"):
+        plan(acts, LANDS["smooth"], FPS, ASPECT)
+
+
+RIDE = RIGS["ride"].framing
+SAID = {**vars(RIDE), "third": 0.3}
+
+
+def test_a_recipe_without_acts_is_one():
+    framing = replace(RIGS["below"].framing, third=0.3)
+    assert of_tables([], "below", SAID, 120) == [Act("below", 1, 120, framing)]
+    assert of_tables([], "ride", vars(RIDE), 120) == [Act("ride", 1, 120, RIDE)]
+
+
+def test_acts_of_a_recipe():
+    tables = [
+        {"rig": "wide"},
+        {"rig": "below", "start": 0.25, "transition": "fade", "lens": 70},
+        {"start": 0.5, "transition": "ease"},
+    ]
+    acts = of_tables(tables, "ride", SAID, 101)
+    assert [(act.rig, act.first, act.last) for act in acts] == [
+        ("wide", 1, 25),
+        ("below", 26, 50),
+        ("ride", 51, 101),
+    ]
+    assert [act.transition for act in acts] == ["cut", "fade", "ease"]
+    assert acts[1].framing == replace(RIGS["below"].framing, lens=70, third=0.3)
+
+
+@pytest.mark.parametrize(
+    ("tables", "fault"),
+    [
+        ("ride", r"expected tables \[\[camera.acts\]\]"),
+        ([{"rig": "dive"}], "acts 1: rig 'dive': expected one of ride, coaster"),
+        ([{"start": 0.5}], "acts 1: start: expected 0"),
+        ([{}, {"rig": "wide"}], "acts 2: start: expected a share"),
+        ([{}, {"start": "half"}], "acts 2: start: expected a share"),
+        ([{}, {"start": 0.5}, {"start": 0.4}], "acts 2: expected the next start"),
+        ([{}, {"start": 0.5, "transition": "wipe"}], "transition 'wipe': expected one of cut"),
+        ([{"lense": 50}], "acts 1: no key 'lense'"),
+        ([{"lens": "long"}], "acts 1: lens: expected a number, got 'long'"),
+    ],
+)
+def test_acts_from_anywhere_are_checked(tables, fault):
+    with pytest.raises(ValueError, match=fault):
+        of_tables(tables, "ride", vars(RIDE), 120)
