@@ -26,7 +26,6 @@ from .shots import named
 from .surface import GRID, WIDTH
 from .terrain import NEAR, Terrain
 
-
 RIDE = "moving_lands_ride"
 """Custom property of a rig: its place and how much it shares, as they were written."""
 

@@ -6,6 +6,8 @@ rendered to see that, as large as the smallest film.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,7 +58,7 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
 
     The still is that of the poster's frame, ``SMALLEST`` pixels wide.
     """
-    there = parts(scene)
+    there, apart = parts(scene), overlays.scenes_of(scene)[:1]
     gates = [
         Gate(f"{name}: {figure.replace('_', ' ')}", value, low, high)
         for name, motion in measured_takes(scene, there).items()
@@ -64,10 +66,9 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
     ]
     frame = scene.get(MARK, {}).get("poster_frame", (scene.frame_start + scene.frame_end) // 2)
     with TemporaryDirectory() as folder:
-        still, *labels = [
-            _small(each, frame, Path(folder, f"{n}-"))
-            for n, each in enumerate([scene, *overlays.scenes_of(scene)])
-        ]
+        still = _small(scene, frame, Path(folder, "still"))
+        with _lines_hidden():
+            labels = [_small(each, frame, Path(folder, "labels")) for each in apart]
     gates += judge_still(still, look)
     if labels:
         longer = max(scene.render.resolution_x, scene.render.resolution_y)
@@ -77,6 +78,21 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
             Gate("contrast of labels", contrast(still, labels[0]), 4.5, 21),
         ]
     return gates
+
+
+@contextmanager
+def _lines_hidden() -> Iterator[None]:
+    """Leave only text of the labels: thin lines have a casing, and need not be read."""
+    lines = [m for m in bpy.data.materials if m.get(overlays.PAINT) == overlays.LINES]
+    lamps = [node for m in lines for node in m.node_tree.nodes if node.type == "EMISSION"]
+    before = [node.inputs["Strength"].default_value for node in lamps]
+    try:
+        for node in lamps:
+            node.inputs["Strength"].default_value = 0.0
+        yield
+    finally:
+        for node, strength in zip(lamps, before, strict=True):
+            node.inputs["Strength"].default_value = strength
 
 
 def contrast(picture: NDArray, labels: NDArray) -> float:

@@ -105,7 +105,7 @@ class Grade:
 
 
 GRADES = {
-    "flesh": Grade("000000", "b9a0d8", 0.15),
+    "flesh": Grade("000000", "b9a0d8", 0.12),
     "fur": Grade("0e0a12", "8f7fb8", 0.1, exposure=-0.2),
     "ink": Grade("000000", "98a2d8", 0.25, exposure=0.35),
     "specimen": Grade("140d0b", "d8c4bc", 0.2, exposure=0.2),

@@ -91,11 +91,12 @@ RIGS = {
     "coaster": Rig(
         Framing(50, 40, 18, 0.5, 44, 0.36, 0.36, 0.9),
         climb=-6,
+        elevations=(8, 75),
         bank=9,
         paced=True,
         allowed=(("tilt", 12.0),),
     ),
-    "orbit": Rig(Framing(60, 20, 26, 0.95, 70, 0.36, 0.36, 0.35)),
+    "orbit": Rig(Framing(60, 20, 26, 0.95, 70, 0.36, 0.36, 0.35), elevations=(12, 65)),
     "below": Rig(
         Framing(50, 50, -28, 0.62, 50, 0.35, 0.36, 0.8), elevations=(-40, -20), filled=(0.35, 0.95)
     ),
@@ -109,6 +110,7 @@ RIGS = {
     "crawl": Rig(
         Framing(85, 65, 24, 0.36, 30, 0.36, 0.4, 1.0),
         climb=-4,
+        elevations=(10, 75),
         blur=0.05,
         borders=1,
         filled=(0.95, 1.0),
@@ -117,6 +119,7 @@ RIGS = {
     "wide": Rig(
         Framing(50, 35, 24, 1.4, 14, 0.36, 0.34, 0.2),
         climb=8,
+        elevations=(12, 60),
         dolly=0.3,
         blur=0.003,
         borders=4,
@@ -132,6 +135,7 @@ RIGS = {
     ),
     "fly-line": Rig(
         Framing(50, 24, 26, 0.4, 0, 0.36, 0.36, 1.0),
+        elevations=(10, 70),
         looks_at="line",
         blur=0.02,
     ),

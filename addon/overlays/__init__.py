@@ -8,6 +8,8 @@ overlay is made empty, written to whenever the losses are new, and hidden by its
 from .apart import scenes_of
 from .bead import bead, key_bead
 from .counter import CURVE
+from .paint import LINE as LINES
+from .paint import PAINT
 from .picture import CAPITAL, FONT, SMALL, only_seen
 from .shot import OVERLAYS, make_overlays, write_overlays
 from .titles import LINE, WRITTEN
@@ -17,7 +19,9 @@ __all__ = [
     "CURVE",
     "FONT",
     "LINE",
+    "LINES",
     "OVERLAYS",
+    "PAINT",
     "SMALL",
     "WRITTEN",
     "bead",

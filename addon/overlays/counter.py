@@ -74,10 +74,10 @@ def rate_inset(camera: bpy.types.Object, aspect: float) -> bpy.types.Object:
     curve = graph.moved(curve, left, low)
     dot_x, dot_y = _sampled(graph, curve, snapshot)
     line = graph.add("GeometryNodeMeshToCurve", Mesh=curve).outputs[0]
-    line = graph.painted(graph.tube(line, HAIRLINE), paint.bright())
+    line = graph.painted(graph.tube(line, HAIRLINE), paint.line())
     x, _, _ = graph.axes(graph.add("GeometryNodeInputPosition").outputs[0])
     line = graph.stored(line, paint.FADE, (x > dot_x) * 0.6)
-    dot = graph.painted(graph.moved(graph.disc(DOT), dot_x, dot_y, 0.001), paint.bright())
+    dot = graph.painted(graph.moved(graph.disc(DOT), dot_x, dot_y, 0.001), paint.line())
     words = graph.group(loss_text(), Value=rate).outputs[0]
     words = graph.letters(graph.join("LEARNING RATE ", words), SMALL, condensed_font())
     under = 0.8 * SMALL + CAPITAL * SMALL

@@ -172,10 +172,10 @@ def badge(
     to_y = graph.blend(inside, highest, graph.clamp(y + RISE, lowest, highest))
 
     leader = _leader(graph, x, y, 0.0035, to_x, to_y, BADGE)
-    dot = graph.painted(graph.moved(graph.disc(0.0035), x, y), paint.bright())
+    dot = graph.painted(graph.moved(graph.disc(0.0035), x, y), paint.line())
     leader = graph.stored(graph.together(leader, dot), paint.FADE, 1.0 - inside * shown)
     plate = graph.painted(graph.moved(graph.disc(BADGE), 0, 0, -0.002), paint.plate())
-    ring = graph.painted(graph.ring(BADGE, HAIRLINE), paint.bright())
+    ring = graph.painted(graph.ring(BADGE, HAIRLINE), paint.line())
     size = graph.vector(scale, scale, 1.0)
     text = graph.add("GeometryNodeTransform", Geometry=text, Scale=size).outputs[0]
     text = graph.moved(text, wide * scale * -0.5, scale * (-0.5 * CAPITAL * SMALL))
@@ -321,7 +321,7 @@ def _clear_of(
 def _reticle(graph: Graph, x: Number, y: Number, radius: Number) -> bpy.types.NodeSocket:
     """Return a thin ring around a place, with a dark casing."""
     circle = graph.add("GeometryNodeCurvePrimitiveCircle", Resolution=64, Radius=radius).outputs[0]
-    line = graph.painted(graph.tube(circle, HAIRLINE), paint.bright())
+    line = graph.painted(graph.tube(circle, HAIRLINE), paint.line())
     casing = graph.painted(graph.tube(circle, 3 * HAIRLINE), paint.plate())
     return graph.moved(graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004)), x, y)
 
@@ -339,6 +339,6 @@ def _leader(
     ends = graph.most(1.0 - end / length, begins)
     start = graph.vector(x + run * begins, y + rise * begins)
     stop = graph.vector(x + run * ends, y + rise * ends)
-    line = graph.painted(graph.line(start, stop, HAIRLINE), paint.bright())
+    line = graph.painted(graph.line(start, stop, HAIRLINE), paint.line())
     casing = graph.painted(graph.line(start, stop, 3 * HAIRLINE), paint.plate())
     return graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004))

@@ -25,22 +25,30 @@ far it fades out beyond."""
 PAINT = "moving_lands_paint"
 """Custom property of a material: which of these it is."""
 
+LINE = "Overlay Line"
+"""Which of these is the paint of all that is no text."""
+
 PALE = "f6efe9"
 
 
 def bright() -> bpy.types.Material:
     """Return the paint of what is read first."""
-    return _paint("Overlay Bright", PALE, 1.6)
+    return _paint("Overlay Bright", PALE, 2.0)
 
 
 def dim() -> bpy.types.Material:
     """Return the paint of what is read second."""
-    return _paint("Overlay Dim", PALE, 0.62)
+    return _paint("Overlay Dim", PALE, 1.0)
+
+
+def line() -> bpy.types.Material:
+    """Return the paint of thin lines, dots and rings."""
+    return _paint(LINE, PALE, 1.6)
 
 
 def shade() -> bpy.types.Material:
     """Return the paint behind text: it darkens what is behind, and softly ends."""
-    return _paint("Overlay Shade", "000000", 0.0, 0.78, soft=True)
+    return _paint("Overlay Shade", "000000", 0.0, 0.86, soft=True)
 
 
 def plate() -> bpy.types.Material:

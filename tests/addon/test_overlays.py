@@ -67,7 +67,7 @@ def shown(thing, frame=None):
         fade.data.foreach_get("value", gone)
     visible = np.zeros(len(points), bool)
     names = [str(material and material.name) for material in mesh.materials]
-    paints = [name.startswith(("Overlay Bright", "Overlay Dim")) for name in names]
+    paints = [name[:11] in ("Overlay Bri", "Overlay Dim", "Overlay Lin") for name in names]
     painted = np.array(paints)[[face.material_index for face in mesh.polygons]]
     corners = np.empty(len(mesh.loops), np.int32)
     mesh.loops.foreach_get("vertex_index", corners)
