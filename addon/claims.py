@@ -89,13 +89,13 @@ class Claims:
         """Claim a file, unless somebody who lives has claimed it, or it is there."""
         if latest and not self._is_dead(_claim(file, latest)):
             return False
-        claim = _claim(file, latest + 1)
+        claim = self._held = _claim(file, latest + 1)  # before it is there: see _let_go
         try:
             with open(claim, "x") as made:
-                json.dump({"machine": _machine(), "process": os.getpid()}, made)
+                made.write(_owner())
         except FileExistsError:
+            self._held = None
             return False
-        self._held = claim
         if file.exists():  # since we looked
             self._let_go()
         return self._held is not None
@@ -116,9 +116,10 @@ class Claims:
         return now - since > SILENCE
 
     def _let_go(self) -> None:
-        if self._held:
+        """Remove the claim that is held; interrupted while it was made, it may be another's."""
+        if self._held and self._held.exists() and self._held.read_text() in ("", _owner()):
             self._held.unlink(missing_ok=True)
-            self._held = None
+        self._held = None
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
@@ -143,6 +144,10 @@ def _latest(names: set[str]) -> dict[str, int]:
         if claim := re.fullmatch(r"\.(.+)\.(\d+)\.claim", name):
             found[claim[1]] = max(int(claim[2]), found.get(claim[1], 0))
     return found
+
+
+def _owner() -> str:
+    return json.dumps({"machine": _machine(), "process": os.getpid()})
 
 
 def _machine() -> str:

@@ -65,14 +65,14 @@ RIGS = {
     "ink": {
         "Key": Lamp((0.68, -0.4, 0.62), 0.12, 3600, "dfe2ff"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.06, 1500, "8fa0ff"),
-        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 1800, "b8a8ff"),
+        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 1200, "b8a8ff"),
         "Sky": Lamp((0.8, 0.3, 1.9), 0.08, 2800, "dfe2ff", aim=0.9),
         "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 110, "ff9ccb", aim=0.0, spread=80),
     },
     "specimen": {
         "Key": Lamp((0.75, -0.55, 0.8), 0.2, 4600, "fff0dc"),
-        "Rim": Lamp((-0.65, 0.55, 0.45), 0.1, 800, "ffd0a8"),
-        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 1600, "ffe4d4"),
+        "Rim": Lamp((-0.65, 0.55, 0.45), 0.1, 420, "ffd0a8"),
+        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 1000, "ffe4d4"),
         "Sky": Lamp((0.75, 0.3, 1.9), 0.12, 1500, "fff0dc", aim=0.9),
         "Funnel": Lamp((0.0, 0.0, 2.4), 0.2, 110, "ffcf9a", aim=0.0, spread=80),
     },
@@ -107,8 +107,8 @@ class Grade:
 GRADES = {
     "flesh": Grade("000000", "b9a0d8", 0.12),
     "fur": Grade("0e0a12", "8f7fb8", 0.1, exposure=-0.2),
-    "ink": Grade("000000", "98a2d8", 0.25, exposure=0.35),
-    "specimen": Grade("140d0b", "d8c4bc", 0.2, exposure=0.2),
+    "ink": Grade("000000", "98a2d8", 0.12, exposure=0.35),
+    "specimen": Grade("140d0b", "d8c4bc", 0.08, exposure=0.2),
 }
 
 

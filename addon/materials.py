@@ -116,7 +116,10 @@ def _contours(name: str) -> bpy.types.ShaderNodeTree:
     # None at the very bottom and top, where a clipped land is flat.
     above = graph.math("GREATER_THAN", band, 0.5)
     below = graph.math("LESS_THAN", band, graph.math("SUBTRACT", count, 0.5))
-    graph.output(Line=graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below)))
+    line = graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below))
+    # Nor on spikes, where they would be a scribble.
+    bent = graph.math("ABSOLUTE", data["Curvature"])
+    graph.output(Line=graph.math("MULTIPLY", line, graph.map_range(bent, 0.55, 0.3)))
     graph.arrange()
     return tree
 
@@ -332,7 +335,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             "Outline Width": Input(0.16, "How far from the edge they begin"),
             "Facets": Input(1.0, "From smooth to one shade for each facet of the mesh"),
         },
-        "Skin": {**_relief(0.35, 0.5), **_skin(0.2, 0.0)},
+        "Skin": {**_relief(0.35, 0.5), **_skin(0.1, 0.0)},
         "Contour Lines": _lines("0b0d1a", 0.8, 18.0),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")

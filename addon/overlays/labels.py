@@ -322,7 +322,7 @@ def _reticle(graph: Graph, x: Number, y: Number, radius: Number) -> bpy.types.No
     """Return a thin ring around a place, with a dark casing."""
     circle = graph.add("GeometryNodeCurvePrimitiveCircle", Resolution=64, Radius=radius).outputs[0]
     line = graph.painted(graph.tube(circle, HAIRLINE), paint.line())
-    casing = graph.painted(graph.tube(circle, 3 * HAIRLINE), paint.plate())
+    casing = graph.painted(graph.tube(circle, 3 * HAIRLINE), paint.casing())
     return graph.moved(graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004)), x, y)
 
 
@@ -340,5 +340,5 @@ def _leader(
     start = graph.vector(x + run * begins, y + rise * begins)
     stop = graph.vector(x + run * ends, y + rise * ends)
     line = graph.painted(graph.line(start, stop, HAIRLINE), paint.line())
-    casing = graph.painted(graph.line(start, stop, 3 * HAIRLINE), paint.plate())
+    casing = graph.painted(graph.line(start, stop, 3 * HAIRLINE), paint.casing())
     return graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004))

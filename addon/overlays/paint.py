@@ -52,8 +52,13 @@ def shade() -> bpy.types.Material:
 
 
 def plate() -> bpy.types.Material:
-    """Return the paint of plates and casings: it darkens what is behind, evenly."""
-    return _paint("Overlay Plate", "000000", 0.0, 0.98)
+    """Return the paint of badges: a dark one, and no black hole in a bright picture."""
+    return _paint("Overlay Plate", "1b1517", 1.0, 0.98)
+
+
+def casing() -> bpy.types.Material:
+    """Return the paint on both sides of thin lines, on which they stand out from what is bright."""
+    return _paint("Overlay Casing", "000000", 0.0, 0.9)
 
 
 def _paint(
