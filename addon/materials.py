@@ -7,6 +7,8 @@ own, Z over its custom property ``relief``, so that a look fits whichever land i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 
 from . import compat
@@ -53,13 +55,16 @@ def look_group(name: str) -> bpy.types.ShaderNodeTree:
     return _shared(name.title(), GROUPS[name])
 
 
-def _shared(name: str, build) -> bpy.types.ShaderNodeTree:
+def _shared(
+    name: str, build: Callable[[str], bpy.types.ShaderNodeTree]
+) -> bpy.types.ShaderNodeTree:
+    made = build(name)
+    same = signature(made)
     for tree in bpy.data.node_groups:
-        if tree.name.partition(".")[0] == name and tree.get(NOTE) == signature(tree):
+        if tree != made and tree.name.partition(".")[0] == name and signature(tree) == same:
+            bpy.data.node_groups.remove(made)
             return tree
-    tree = build(name)
-    tree[NOTE] = signature(tree)
-    return tree
+    return made
 
 
 # What all looks go by

@@ -270,19 +270,20 @@ def render_frame(scene: bpy.types.Scene, frame: int, path: Path) -> None:
 def render_poster(take: Take, claims: Claims) -> None:
     """Render the shot's poster, if it is not there: its best moment, larger and finer."""
     scene = take.scene
-    render, cycles, wanted = scene.render, scene.cycles, scene[MARK].to_dict()
-    pictures = render.image_settings
+    render, wanted = scene.render, scene[MARK].to_dict()
+    pictures, (engine, samples) = render.image_settings, quality.samples_of(scene)
     for path in claims.share([take.poster]):
         if pictures.file_format != "PNG":
             compat.write_as_png(pictures)
-        before = render.resolution_x, render.resolution_y, cycles.samples
+        before = render.resolution_x, render.resolution_y, getattr(engine, samples)
         render.resolution_y = round(wanted["poster_width"] * before[1] / before[0])
         render.resolution_x = wanted["poster_width"]
-        cycles.samples = wanted["poster_samples"]
+        setattr(engine, samples, wanted["poster_samples"])
         try:
             render_frame(scene, wanted["poster_frame"], path)
         finally:
-            render.resolution_x, render.resolution_y, cycles.samples = before
+            render.resolution_x, render.resolution_y = before[:2]
+            setattr(engine, samples, before[2])
 
 
 def encode_film(take: Take, claims: Claims, progress: Callable[[], None]) -> None:

@@ -39,9 +39,8 @@ WIDE_RANGE = 100
 """A learning rate that changes by more than this is drawn on a log scale."""
 
 
-def step_counter(camera: bpy.types.Object, aspect: float) -> bpy.types.Object:
+def step_counter(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     """Build the counter of optimizer steps, in the upper right corner."""
-    layout = Layout.of(aspect)
     graph = Graph("Step")
     step, last = graph.value("Step"), graph.value("Last Step")
     _, (widest, _, _) = graph.bounds(_counted(graph, last))
@@ -57,12 +56,11 @@ def key_step(counter: bpy.types.Object, clock: Clock, steps: np.ndarray) -> bool
     return _key(counter, clock, {"Step": steps, "Last Step": np.full(len(steps), steps.max())})
 
 
-def rate_inset(camera: bpy.types.Object, aspect: float) -> bpy.types.Object:
+def rate_inset(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     """Build the inset of the learning rate, without a curve yet.
 
     The curve is the object's own mesh, a point for each snapshot, in the unit square.
     """
-    layout = Layout.of(aspect)
     wide, high = INSET
     left, low = layout.right - wide - DOT, layout.top - 2.4 * SMALL - high
     graph = Graph("Learning Rate")

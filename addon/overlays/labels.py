@@ -58,7 +58,7 @@ APPEARS = 0.6
 def live_loss(
     mark: bpy.types.Object,
     camera: bpy.types.Object,
-    aspect: float,
+    layout: Layout,
     blocks: Iterable[bpy.types.Object] = (),
 ) -> bpy.types.Object:
     """Build the label beside the minimizer: the original loss, counting.
@@ -69,12 +69,11 @@ def live_loss(
         What the label stands beside and moves with.
     camera : Object
         What it is seen by.
-    aspect : float
-        Width of the picture over its height.
+    layout : Layout
+        Of the picture.
     blocks : iterable of Object
         Texts that it keeps clear of.
     """
-    layout = Layout.of(aspect)
     graph = Graph("Live loss")
     loss = graph.value("Loss")
     number = graph.group(loss_text(), Value=loss).outputs[0]
@@ -129,7 +128,7 @@ def badge(
     land: bpy.types.Object,
     mark: bpy.types.Object,
     camera: bpy.types.Object,
-    aspect: float,
+    layout: Layout,
     slot: int,
     slots: int,
 ) -> bpy.types.Object:
@@ -143,12 +142,11 @@ def badge(
         The minimizer, which it does not cover.
     camera : Object
         What it is seen by.
-    aspect : float
-        Width of the picture over its height.
+    layout : Layout
+        Of the picture.
     slot, slots : int
         Which one it is, from above, of how many: each has a band of the picture to itself.
     """
-    layout = Layout.of(aspect)
     graph = Graph(f"Badge {slot + 1}")
     loss, shown = graph.value("Loss"), graph.value("Shown")
     number = graph.group(loss_text(), Value=loss).outputs[0]
@@ -285,9 +283,8 @@ def _in_picture(
     position = graph.add("GeometryNodeInputPosition").outputs[0]
     moved = graph.add("FunctionNodeTransformPoint", Vector=position)
     graph.feed(moved.inputs["Transform"], info.outputs["Transform"])
-    return graph.add("GeometryNodeSetPosition", Geometry=drawn, Position=moved.outputs[0]).outputs[
-        0
-    ]
+    put = graph.add("GeometryNodeSetPosition", Geometry=drawn, Position=moved.outputs[0])
+    return put.outputs[0]
 
 
 def _inside(graph: Graph, x: Number, y: Number, layout: Layout) -> Number:

@@ -40,6 +40,9 @@ HAIRLINE = 0.0013
 GAP = 0.008
 """Between a thin line and what it leads to."""
 
+IS_FRAME = "moving_lands_frame"
+"""Custom property of the Empty: that it is it."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -55,10 +58,10 @@ class Layout:
 
     width: float
     height: float
-    lines: int = 2
+    lines: int
 
     @classmethod
-    def of(cls, aspect: float, lines: int = 2) -> Layout:
+    def of(cls, aspect: float, lines: int) -> Layout:
         """Return the layout of a picture by its width over its height."""
         return cls(min(1.0, aspect), min(1.0, 1.0 / aspect), lines)
 
@@ -117,10 +120,6 @@ def picture_frame(camera: bpy.types.Object) -> bpy.types.Object:
         expression = f"{shift} * {longer_side}"
         drive(frame, "location", axis, expression, camera, "sensor_width", "lens", shift)
     return frame
-
-
-IS_FRAME = "moving_lands_frame"
-"""Custom property of the Empty: that it is it."""
 
 
 def drive(

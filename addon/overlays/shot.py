@@ -18,7 +18,7 @@ from ..surface import WIDTH, clock
 from .apart import lay_over
 from .counter import key_rate, key_step, rate_inset, step_counter
 from .labels import badge, key_badge, key_loss, live_loss
-from .picture import picture_frame
+from .picture import Layout, picture_frame
 from .titles import titles, write
 
 OVERLAYS = ("title", "recipe", "loss", "step", "badges", "rate")
@@ -66,20 +66,21 @@ def make_overlays(
     """
     if not wanted:
         return {}
-    made = {"Picture Frame": picture_frame(camera), **titles(camera, aspect, lines, wanted)}
+    layout = Layout.of(aspect, lines)
+    made = {"Picture Frame": picture_frame(camera), **titles(camera, layout, wanted)}
     texts = [block for block in made.values() if block.type == "FONT"]
     for n, surface in enumerate(surfaces):
         land, bead = there[named("Land", n)], there[named("Bead", n)]
         if "loss" in wanted:
-            made[named("Live loss", n)] = live_loss(bead, camera, aspect, texts)
+            made[named("Live loss", n)] = live_loss(bead, camera, layout, texts)
         if n:
             continue
         if "step" in wanted:
-            made["Step"] = step_counter(camera, aspect)
+            made["Step"] = step_counter(camera, layout)
         if "rate" in wanted and RATE in surface.scalars:
-            made["Learning Rate"] = rate_inset(camera, aspect)
+            made["Learning Rate"] = rate_inset(camera, layout)
         for slot in range(BADGES if "badges" in wanted else 0):
-            made[f"Badge {slot + 1}"] = badge(land, bead, camera, aspect, slot, BADGES)
+            made[f"Badge {slot + 1}"] = badge(land, bead, camera, layout, slot, BADGES)
     fades = [thing for name, thing in there.items() if name.startswith("Fade")]
     return made | lay_over(scene, camera, [*made.values(), *fades])
 
@@ -124,7 +125,7 @@ def write_overlays(
         written[counter] = key_step(counter, time, first.step)
     if (inset := there.get("Learning Rate")) and RATE in first.scalars:
         written[inset] = key_rate(inset, time, first.step, first.scalars[RATE])
-    marked = np.linspace(0, len(first.frames) - 1, BADGES + 1).round().astype(int)[:-1]
+    marked = np.unique(np.linspace(0, len(first.frames) - 1, BADGES + 1)[:-1].round().astype(int))
     for slot, at in enumerate(marked):
         if label := there.get(f"Badge {slot + 1}"):
             places, loss = _waypoint(first, scale, at), first.minimizer[at, 2]

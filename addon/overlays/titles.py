@@ -25,8 +25,7 @@ LINE = 44
 
 def titles(
     camera: bpy.types.Object,
-    aspect: float,
-    sentence_lines: int,
+    layout: Layout,
     wanted: Collection[str] = ("title", "recipe"),
 ) -> dict[str, bpy.types.Object]:
     """Build the title block, lower left, and the recipe of the run, lower right.
@@ -35,10 +34,8 @@ def titles(
     ----------
     camera : Object
         What the text stands before, whatever its lens and shift become.
-    aspect : float
-        Width of the picture over its height.
-    sentence_lines : int
-        How many lines stand below the title.
+    layout : Layout
+        Of the picture.
     wanted : collection of str
         One of these two, or both.
 
@@ -47,7 +44,6 @@ def titles(
     dict of Object
         By what they are: the texts, empty yet, and what is behind them.
     """
-    layout = Layout.of(aspect, sentence_lines)
     made = {}
     if "title" in wanted:
         made["Title"] = _text("Title", "LEFT", layout.title, picture.TITLE, paint.bright())
@@ -56,8 +52,9 @@ def titles(
         made["Recipe"] = _text("Recipe", "RIGHT", layout.recipe, picture.SMALL, paint.dim())
     for name, text in made.items():
         text.location.x = layout.right if name == "Recipe" else -layout.right
-    blocks = [[made[n] for n in block if n in made] for block in BLOCKS]
-    made["Shade"] = _shade(*filter(None, blocks))
+    if made:
+        blocks = [[made[n] for n in block if n in made] for block in BLOCKS]
+        made["Shade"] = _shade(*filter(None, blocks))
     for thing in made.values():
         thing.parent = picture_frame(camera)
         only_seen(thing)

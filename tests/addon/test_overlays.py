@@ -271,7 +271,7 @@ def test_nothing_needs_python_to_run(shot):
 )
 def test_all_is_inside_the_picture_and_nothing_meets(size, framing, funnel_file):
     parts, _, _ = built(funnel_file, size, **framing)
-    layout = picture.Layout.of(size[0] / size[1])
+    layout = picture.Layout.of(size[0] / size[1], 2)
     margin = np.array([layout.margin / layout.width, layout.margin / layout.height])
     names = ["Title", "Sentence", "Recipe", "Step", "Learning Rate", "Live loss"]
     names += [f"Badge {n + 1}" for n in range(BADGES)]
