@@ -10,10 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("torch", reason="computing needs torch, which this environment is without")
 
+from addon import judge
 from movinglands import blender
 from movinglands.cli import main
 
@@ -183,7 +183,7 @@ def nodes():
 
 def pictures(folder):
     files = sorted((folder / "film/frames").glob("*.png"))
-    return {file.name: np.array(Image.open(file)) for file in files}
+    return {file.name: judge.read_still(file) for file in files}
 
 
 def assert_same_pictures(folder, other):
