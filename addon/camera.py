@@ -8,7 +8,7 @@ along with part of the descent. Acts that are cut have a camera each, bound to a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import cos, degrees, radians, sin
+from math import degrees
 
 import bpy
 import numpy as np
@@ -16,12 +16,11 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from . import compat
 from .animation import key_spline, untouched
-from .camerawork import Motion, Spline, calm_track, ease, fit_spline, measure
+from .camerawork import Motion, Spline, measure
 from .cuts import TAKE, cameras_of, cutting
 from .planning import Plan, off_third, plan
-from .rigs import RIGS, Act, Framing, takes
+from .rigs import RIGS, Act, takes
 from .shots import named
 from .surface import GRID, WIDTH
 from .terrain import NEAR, Terrain
@@ -348,93 +347,3 @@ class _Ground:
             )
             count += free.sum() > 2
         return int(count)
-
-
-# Before acts
-
-
-def minimizer_empty(frames: np.ndarray, places: np.ndarray) -> bpy.types.Object:
-    """Build the Empty "Minimizer" on the smoothed track of the minimizer.
-
-    Parameters
-    ----------
-    frames : ndarray
-        ``(n,)`` film frames.
-    places : ndarray
-        ``(n, 3)`` the minimizer's places on the land then, Blender units.
-    """
-    empty = bpy.data.objects.new("Minimizer", None)
-    empty.empty_display_type = "SPHERE"
-    empty.empty_display_size = 0.03 * WIDTH
-    key_track(empty, frames, places)
-    return empty
-
-
-def key_track(empty: bpy.types.Object, frames: np.ndarray, places: np.ndarray) -> bool:
-    """Key an Empty on a smoothed track; return whether all keys were ours to write."""
-    fps = bpy.context.scene.render.fps
-    return all(
-        [
-            key_spline(empty, "location", spline, axis)
-            for axis, spline in enumerate(calm_track(frames, places, fps, WIDTH))
-        ]
-    )
-
-
-def ride(
-    minimizer: bpy.types.Object, first_frame: float, last_frame: float, framing: Framing
-) -> tuple[bpy.types.Object, bpy.types.Object]:
-    """Build the ride-along rig.
-
-    Parameters
-    ----------
-    minimizer : Object
-        The animated Empty.
-    first_frame, last_frame : float
-        Of the film.
-    framing : Framing
-        How the minimizer is seen.
-
-    Returns
-    -------
-    camera, rig : Object
-        The rig is the camera's parent.
-    """
-    rig = bpy.data.objects.new("Camera Rig", None)
-    rig.empty_display_type = "CIRCLE"
-    rig.empty_display_size = 0.1 * WIDTH
-    rig.location = _first_location(minimizer, first_frame)
-    riding = rig.constraints.new("COPY_LOCATION")
-    riding.target = minimizer
-    riding.influence = framing.follow
-
-    data = bpy.data.cameras.new("Camera")
-    data.lens = framing.lens
-    data.clip_end = 100 * WIDTH
-    # Lens shift counts in widths of the picture's longer side.
-    render = bpy.context.scene.render
-    longer = max(render.resolution_x, render.resolution_y)
-    data.shift_x = (0.5 - framing.third) * render.resolution_x / longer
-    data.shift_y = (0.5 - framing.rise) * render.resolution_y / longer
-    camera = bpy.data.objects.new("Camera", data)
-    camera.parent = rig
-    middle, half = framing.azimuth, framing.drift / 2
-    turn = ease((first_frame, last_frame), middle - half, middle + half)
-    distance = framing.distance * WIDTH
-    place = np.array([_around(a, framing.elevation, distance) for a in turn.values])
-    for axis in range(3):
-        key_spline(camera, "location", fit_spline(turn.times, place[:, axis], len(place)), axis)
-    aim = camera.constraints.new("TRACK_TO")
-    aim.target = minimizer
-    aim.track_axis, aim.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
-    return camera, rig
-
-
-def _first_location(empty: bpy.types.Object, frame: float) -> list[float]:
-    curves = compat.fcurves(empty)
-    return [curves.find("location", index=axis).evaluate(frame) for axis in range(3)]
-
-
-def _around(azimuth: float, elevation: float, distance: float) -> tuple[float, float, float]:
-    a, e = radians(azimuth), radians(elevation)
-    return distance * cos(e) * sin(a), -distance * cos(e) * cos(a), distance * sin(e)

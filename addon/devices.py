@@ -9,6 +9,8 @@ import functools
 
 import bpy
 
+from .overlays import scenes_of
+
 BACKENDS = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL", "CPU")
 """What Cycles computes with, the fastest first."""
 
@@ -61,7 +63,8 @@ def choose(scene: bpy.types.Scene, asked: str = "auto") -> str:
     if backend not in there:
         listed = "; ".join(f"{b.lower()} ({names})" for b, names in there.items())
         raise DeviceError(f"device {asked}: Blender finds no such hardware here, only {listed}.")
-    scene.cycles.device = "CPU" if backend == "CPU" else "GPU"
+    for rendered in (scene, *scenes_of(scene)):
+        rendered.cycles.device = "CPU" if backend == "CPU" else "GPU"
     if backend != "CPU":
         preferences = bpy.context.preferences.addons["cycles"].preferences
         preferences.compute_device_type = backend

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, fields
+import dataclasses
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
+
+from .rigs import Act, of_tables
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,12 @@ class Settings:
     poster_width: int = 1280
     poster_samples: int = 48
     motion_blur: bool = False
-    titles: bool = True
+    show_title: bool = True
+    show_recipe: bool = True
+    show_loss: bool = True
+    show_step: bool = True
+    show_badges: bool = True
+    show_rate: bool = False
     name: str = "flesh"
     scale: str = "log"
     relief: float = 0.24
@@ -27,14 +35,16 @@ class Settings:
     clip_high: float = 100.0
     reverse: bool = False
     arrange: str = "side"
-    lens: float = 45.0
+    rig: str = "ride"
+    lens: float = 50.0
     azimuth: float = 60.0
     elevation: float = -4.4
-    distance: float = 0.56
+    distance: float = 0.6
     drift: float = 8.0
-    third: float = 0.41
+    third: float = 0.37
     rise: float = 0.36
     follow: float = 1.0
+    acts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of_recipe(cls, recipe: dict[str, Any]) -> Settings:
@@ -54,13 +64,29 @@ class Settings:
                 if field.name in given:
                     where = f"recipe: {table}.{field.name}"
                     values[field.name] = _checked(given[field.name], field, where)
-        return cls(**values)
+        settings = cls(**values)
+        settings.film_acts  # noqa: B018 - for its checks
+        return settings
+
+    @property
+    def film_acts(self) -> list[Act]:
+        """The acts of the film; framing keys at their defaults are the rigs' own."""
+        return of_tables(self.acts, self.rig, vars(self), self.last_frame)
+
+    @property
+    def overlays(self) -> tuple[str, ...]:
+        """The overlays that are shown: some of ``overlays.OVERLAYS``."""
+        shown = [field.name for field in fields(self) if field.name.startswith(SHOW)]
+        return tuple(name.removeprefix(SHOW) for name in shown if getattr(self, name))
 
     @property
     def last_frame(self) -> int:
         """The film's last frame; its first is 1."""
         return max(2, round(self.fps * self.seconds))
 
+
+SHOW = "show_"
+"""What the names of the switches of overlays begin with."""
 
 SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at", "clip_low")
 """Settings that may be zero or less; every other number must be positive."""
@@ -75,7 +101,7 @@ CHOICES = {
 
 def _checked(value: Any, field: Field, where: str) -> Any:
     """Hold a recipe's value against a setting: a file can come from anywhere."""
-    expected = type(field.default)
+    expected = list if field.default is MISSING else type(field.default)
     if type(value) is not expected and (expected, type(value)) != (float, int):
         raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
     if expected in (int, float) and not (field.name in SIGNED or value > 0):

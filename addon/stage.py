@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import bpy
 import numpy as np
 
-from . import camera, compat, heights, look, overlay, surface, traces
+from . import camera, compat, cuts, heights, look, overlays, surface, terrain, traces
 from .animation import forget
 from .cache import beside_blend
 from .sequence import Sequence, Surface, open_sequence
@@ -27,6 +27,9 @@ from .shots import MARK, Options, made_with, named, note, parts_of, source_of
 
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
+
+KEYED = ("Bead", "Minimizer", "Live loss", "Badge", "Step", "Learning Rate")
+"""Beginnings of the names of parts, cameras aside, that are keyed with what follows from losses."""
 
 BESIDE = 1.12
 """From one land to the next, side by side; in widths."""
@@ -105,7 +108,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     scene.collection.children.link(collection)
     if options.whole:
         _set_render(scene, settings)
-        scene.camera = made["Camera"]
+        cuts.bind(scene, made)
         if scene.world:
             scene.world.use_fake_user = True  # the artist's own: kept, though not used
         scene.world = look.world(settings.name)
@@ -167,11 +170,20 @@ def updating(
         note(collection, sequence.path, settings, options)
         if overwrite:
             _forget(there)
-        return _write(sequence, shown, scale, there, settings)
+        left = _write(sequence, shown, scale, there, settings)
+        if "Land" in there:
+            aspect = settings.width / settings.height
+            ground = _terrain(shown, scale, there)
+            written = camera.renew(there, ground, settings.film_acts, settings.fps, aspect)
+            left += [thing.name for thing, was in written.items() if not was]
+        return left
 
 
 def dress(
-    collection: bpy.types.Collection, scene: bpy.types.Scene, name: str, overwrite: bool = False
+    collection: bpy.types.Collection,
+    scene: bpy.types.Scene,
+    name: str,
+    overwrite: bool = False,
 ) -> list[str]:
     """Dress a shot in another look, as ``look.dress``, and note it down."""
     kept = look.dress(collection, scene, name, overwrite)
@@ -274,6 +286,8 @@ def _all_or_nothing(files: list[Path | None]) -> Iterator[None]:
     except BaseException:
         made = set(bpy.data.user_map()) - before
         bpy.data.batch_remove([x for x in made if isinstance(x, bpy.types.Object)])
+        for scene in [x for x in made if isinstance(x, bpy.types.Scene)]:
+            bpy.data.scenes.remove(scene)
         for file in filter(None, files):
             file.unlink(missing_ok=True)
         while unused := [x for x in set(bpy.data.user_map()) - before if not x.users]:
@@ -292,24 +306,21 @@ def _scenery(
     settings: Settings,
 ) -> dict[str, bpy.types.Object]:
     """Build all that a whole shot has besides lands."""
-    frames, when = _seen(lands["Land"])
-    minimizer = camera.minimizer_empty(frames, _followed(shown[0], scale, when))
-    minimizer.parent = lands["Land"]
-    lens, rig = camera.ride(minimizer, 1, settings.last_frame, _framing(settings))
-    made = {"Minimizer": minimizer, "Camera": lens, "Camera Rig": rig}
-    seen = settings.distance * surface.WIDTH * lens.data.sensor_width / lens.data.lens
+    aspect = settings.width / settings.height
+    ground = _terrain(shown, scale, lands)
+    made = camera.build(lands["Land"], ground, settings.film_acts, settings.fps, aspect)
+    lens = made["Camera"]
+    seen = lens[cuts.TAKE]["distance"] * lens.data.sensor_width / lens.data.lens
     for n in range(len(shown)):
-        bead = overlay.bead(seen)
+        made[named("Bead", n)] = bead = overlays.bead(seen)
         bead.parent = lands[named("Land", n)]
-        made |= {
-            named("Bead", n): bead,
-            named("Live loss", n): overlay.live_loss(bead, lens, seen),
-        }
-    made |= look.lights(settings.name, scale.relief, settings.azimuth)
-    if settings.titles:
-        aspect = settings.width / settings.height
-        sentences = len(_sentences(sequence))
-        made |= overlay.titles(lens, aspect, sentences)
+    made |= look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
+    filming = made.get("Camera Now", lens)
+    lines = len(_sentences(sequence))
+    made |= overlays.make_overlays(
+        bpy.context.scene, filming, lands | made, shown, aspect, lines, settings.overlays
+    )
+    cuts.retarget(made)
     return made
 
 
@@ -323,34 +334,30 @@ def _write(
     """Write tracks, labels and texts into the parts that are there; return what would not take."""
     written: dict[bpy.types.Object, bool] = {}
     for n, given in enumerate(shown):
-        if land := there.get(named("Land", n)):
+        if (land := there.get(named("Land", n))) and (bead := there.get(named("Bead", n))):
             clock = surface.clock(land)
-            if bead := there.get(named("Bead", n)):
-                written[bead] = overlay.key_bead(bead, clock, _places(given, scale))
-            if label := there.get(named("Live loss", n)):
-                written[label] = overlay.key_loss(label, clock, given.minimizer[:, 2])
-            if n == 0 and (minimizer := there.get("Minimizer")):
-                frames, when = _seen(land)
-                places = _followed(given, scale, when)
-                written[minimizer] = camera.key_track(minimizer, frames, places)
-    lines = {"Title": [sequence.title], "Sentence": _sentences(sequence)}
-    lines["Recipe"] = recipe_lines(shown[0], settings.scale)
-    for name, text in lines.items():
-        if name in there:
-            written[there[name]] = overlay.write(there[name], "\n".join(text))
+            written[bead] = overlays.key_bead(bead, clock, _places(given, scale))
+    texts = {
+        "Title": sequence.title,
+        "Sentence": "\n".join(_sentences(sequence)),
+        "Recipe": "\n".join(recipe_lines(shown[0], settings.scale)),
+    }
+    written |= overlays.write_overlays(there, shown, scale, texts)
     return [thing.name for thing, was in written.items() if not was]
 
 
 def _forget(there: dict[str, bpy.types.Object]) -> None:
     """Let what ``_write`` writes be written again, whatever an artist made of it."""
     for name, part in there.items():
-        if name.startswith(("Bead", "Minimizer", "Live loss")):
+        if name.startswith(KEYED) or part.type == "CAMERA":
             forget(part)
+            if part.data:
+                part.data.pop(overlays.CURVE, None)
             for modifier in part.modifiers:
                 if modifier.type == "NODES" and modifier.node_group:
                     forget(modifier.node_group)
         elif part.type == "FONT":
-            part.data.pop(overlay.WRITTEN, None)
+            part.data.pop(overlays.WRITTEN, None)
 
 
 def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
@@ -380,22 +387,35 @@ def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
     return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
 
-def _framing(settings: Settings) -> camera.Framing:
-    return camera.Framing(
-        **{field.name: getattr(settings, field.name) for field in fields(camera.Framing)}
-    )
+def _terrain(
+    shown: list[Surface], scale: heights.HeightScale, there: dict[str, bpy.types.Object]
+) -> terrain.Terrain:
+    """Return what a camera has to know of the first land, and of the minimizers on the others."""
+    land = there["Land"]
+    frames, when = _seen(land)
+    places = _followed(shown[0], scale, when)
+    found = terrain.survey(shown[0], scale, frames, when, places, surface.WIDTH)
+    for n, given in enumerate(shown[1:], 1):
+        if other := there.get(named("Land", n)):
+            seen = np.interp(frames, *_seen(other))
+            found.others.append(_followed(given, scale, seen) + other.location - land.location)
+    return found
 
 
 def _sentences(sequence: Sequence) -> list[str]:
     """Return the lines below the title."""
     given = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
-    return [line for sentence in given for line in textwrap.wrap(sentence, overlay.LINE)]
+    return [line for sentence in given for line in textwrap.wrap(sentence, overlays.LINE)]
 
 
 def recipe_lines(shown: Surface, scale: str) -> list[str]:
     """Say how a surface was made, in the few lines that stand in the picture."""
     attrs = {key: str(value) for key, value in shown.attrs.items()}
-    lines = [attrs.get("network", ""), attrs.get("data", ""), attrs.get("optimizer", "")]
+    lines = [
+        attrs.get("network", ""),
+        attrs.get("data", ""),
+        attrs.get("optimizer", ""),
+    ]
     if "batch" in attrs:
         mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
         lines.append(f"loss of a batch of {attrs['batch']}{mode}")

@@ -19,7 +19,9 @@ import numpy as np
 from .animation import NOTES, key_driven, untouched
 from .heights import HeightScale
 from .look import glowing_material
-from .overlay import only_seen
+from .overlays import only_seen
+from .overlays.dashes import STYLES as DASHED
+from .overlays.dashes import dash
 from .sequence import Surface
 from .surface import WIDTH, clock
 from .tracework import Trace, growth, heights_at, inside, traces
@@ -29,6 +31,7 @@ STYLES = {
     "Posterior 2 Sigma": (0.0009 * WIDTH, "e6e4ff", 1.2),
     "Posterior 3 Sigma": (0.0009 * WIDTH, "e6e4ff", 0.8),
     "Posterior Samples": (0.003 * WIDTH, "ffdcae", 1.6),
+    **DASHED,
 }
 """Radius, colour and strength of the glow; a line is two pixels thick in a film 640 wide."""
 
@@ -77,6 +80,8 @@ def building(
         only_seen(thing)
         _shape(thing, trace, surface, shapes[name])
         _drive(thing, trace, surface, land)
+        if name in DASHED:
+            dash(thing)
         made[name] = thing
     return made
 

@@ -123,7 +123,11 @@ class Surface:
 
 @dataclass(frozen=True)
 class Film:
-    """The film: its length, its pictures, and the text in them. Seconds, pixels, samples."""
+    """The film: its length, its pictures, and what is laid over them. Seconds, pixels, samples.
+
+    Over them: title and sentence, the recipe of the run, the loss beside the minimizer, the
+    counter of optimizer steps, badges with losses on the way, the learning rate as a curve.
+    """
 
     fps: int = _number(24, 1, 240)
     seconds: float = _number(5.0, 0.01, 36_000)
@@ -134,7 +138,12 @@ class Film:
     poster_width: int = _number(1280, 16, 16_384)
     poster_samples: int = _number(48, 1, 65_536)
     motion_blur: bool = False
-    titles: bool = True
+    show_title: bool = True
+    show_recipe: bool = True
+    show_loss: bool = True
+    show_step: bool = True
+    show_badges: bool = True
+    show_rate: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,23 +165,54 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Camera:
+class Framing:
     """Where the film is seen from.
 
     ``azimuth``, ``elevation`` and ``drift`` are degrees, ``distance`` is in widths of the window;
     ``third`` and ``rise`` place the minimizer in the frame, from its left and from its bottom;
-    ``follow`` is how much of the descent the camera shares.
+    ``follow`` is how much of the descent the camera shares. The defaults are those of "ride"; a
+    key that has them is, with another rig, that rig's own.
     """
 
-    rig: str = _one_of("ride")
-    lens: float = _number(45.0, 1, 5000)
+    rig: str = _one_of(
+        "ride",
+        "coaster",
+        "orbit",
+        "below",
+        "goblin",
+        "crawl",
+        "wide",
+        "twin",
+        "fly-line",
+    )
+    lens: float = _number(50.0, 1, 5000)
     azimuth: float = _number(60.0, -360, 360)
     elevation: float = _number(-4.4, -90, 90)
-    distance: float = _number(0.56, 0.01, 100)
+    distance: float = _number(0.6, 0.01, 100)
     drift: float = _number(8.0, -360, 360)
-    third: float = _number(0.41, 0.05, 0.95)
+    third: float = _number(0.37, 0.05, 0.95)
     rise: float = _number(0.36, 0.05, 0.95)
     follow: float = _number(1.0, 0, 1)
+
+
+@dataclass(frozen=True)
+class Act(Framing):
+    """A part of the film, to the start of the next: ``start`` is a share of the whole.
+
+    It comes from the act before with a ``cut``, a ``fade`` over black, or ``ease`` s into it as
+    one move. "fly-line" flies along a ``line``: one of the paths of the sequence.
+    """
+
+    start: float = _number(0.0, 0, 1)
+    transition: str = _one_of("cut", "fade", "ease")
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Camera(Framing):
+    """Where the film is seen from, as a whole or act by act."""
+
+    acts: list[Act] = field(default_factory=list, metadata={"tables": Act})
 
 
 @dataclass(frozen=True)
@@ -208,7 +248,10 @@ class Recipe:
 
 
 def read_recipe(
-    text: str, source: str, quality: str | None = None, changes: dict[str, Any] | None = None
+    text: str,
+    source: str,
+    quality: str | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> Recipe:
     """Read and check a recipe.
 
@@ -305,12 +348,24 @@ def _build(cls: type, values: dict[str, Any], source: str, path: str = "") -> An
         if isinstance(factory, type) and dataclasses.is_dataclass(factory):
             table = _table(value, f"{source}: {path}{key}")
             checked[key] = _build(factory, table, source, f"{path}{key}.")
+        elif "tables" in fields[key].metadata:
+            checked[key] = _tables(fields[key], value, source, f"{path}{key}")
         else:
             checked[key] = _check(fields[key], value, f"{source}: {path}{key}")
     try:
         return cls(**checked)
     except ValueError as error:  # keys that do not go together
         raise UserError(f"{source}: {path}{error}") from None
+
+
+def _tables(spec: dataclasses.Field, value: Any, source: str, path: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise UserError(f"{source}: {path}: expected tables [[{path}]], got {value!r}.")
+    rows = [(f"{path} {n}", row) for n, row in enumerate(value, 1)]
+    return [
+        _build(spec.metadata["tables"], _table(row, f"{source}: {at}"), source, f"{at}: ")
+        for at, row in rows
+    ]
 
 
 def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:

@@ -4,8 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from addon import encode, judge, judge_film, judge_shot, overlays, sequence, stage
-from addon.shots import MARK
+from addon import encode, judge, judge_film, judge_shot, stage
 
 
 def by_name(gates):
@@ -140,19 +139,9 @@ def test_labels_stand_out_by_their_contrast():
 
 def test_a_shot_is_judged_on_its_evaluated_scene(funnel_file, tmp_path, command_line):
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    collection = stage.import_sequence(funnel_file)
+    stage.import_sequence(funnel_file)
     scene = bpy.context.scene
     scene.cycles.samples = 1
-    parts = {part[MARK]: part for part in collection.objects}
-    if not overlays.scenes_of(scene):
-        with sequence.open_sequence(funnel_file) as opened:
-            surfaces = list(opened.surfaces.values())
-            made = overlays.make_overlays(
-                scene, parts["Camera"], parts, surfaces, 16 / 9, 1, ("title",)
-            )
-        for thing in made.values():
-            collection.objects.link(thing)
-        overlays.write_overlays(made, surfaces, None, {"Title": "FUNNEL"})
     scene.frame_end = 12
     blend = tmp_path / "shot.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))

@@ -17,7 +17,7 @@ from movinglands.sequence import write_sequence
 @pytest.fixture(scope="module")
 def small_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("looks") / "small.h5"
-    film = "[film]\nfps = 4\nseconds = 1.0\nwidth = 64\nheight = 36\nsamples = 4\ntitles = false\n"
+    film = "[film]\nfps = 4\nseconds = 1.0\nwidth = 64\nheight = 36\nsamples = 4\n"
     write_sequence(path, "SMALL", film, {"network": funnel(frames=2, size=25)})
     return path
 

@@ -24,25 +24,19 @@ RATES = np.array([0.1, np.nan, 0.3, 0.2, 0.1, 0.05])
 def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
     """A shot with its overlays, in an empty scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = size
     with sequence.open_sequence(file) as opened:
         settings = stage.Settings.of_recipe(opened.recipe)
-        width, height = size
-        framing |= {"titles": False, "width": width, "height": height, "samples": 1}
+        framing |= {"width": size[0], "height": size[1], "samples": 1}
+        framing |= {f"show_{name}": name in wanted for name in overlays.OVERLAYS}
         settings = dataclasses.replace(settings, **framing)
-        shot = stage.build(opened, settings)
         given = opened.surfaces["network"]
         given.scalars["learning_rate"] = RATES
+        first, second = TEXTS["Sentence"].split("\n")
+        recipe = {**opened.recipe, "sentence": first, "credits": second}
+        shot = stage.build(dataclasses.replace(opened, recipe=recipe), settings)
         scale = heights.fit(given.losses(), settings.scale, settings.relief * surface.WIDTH)
     parts = {part["moving_lands"]: part for part in shot.objects}
-    bpy.data.objects.remove(parts.pop("Live loss"))
-    surfaces, aspect = [given], width / height
-    made = overlays.make_overlays(scene, parts["Camera"], parts, surfaces, aspect, 2, wanted)
-    for thing in made.values():
-        shot.objects.link(thing)
-    parts |= made
-    written = overlays.write_overlays(parts, surfaces, scale, TEXTS)
+    written = overlays.write_overlays(parts, [given], scale, TEXTS)
     assert all(written.values())
     return parts, given, scale
 

@@ -232,9 +232,9 @@ def words(parts):
 
 def label(parts):
     nodes = parts["Live loss"].modifiers[0].node_group.nodes
-    decimals = next(node for node in nodes if node.type == "VALUE_TO_STRING").inputs["Decimals"]
-    decimals.default_value = 5
-    return lambda: decimals.default_value
+    size = next(node for node in nodes if node.type == "STRING_TO_CURVES").inputs["Size"]
+    size.default_value = 0.5
+    return lambda: size.default_value
 
 
 def removed(parts):
@@ -289,7 +289,7 @@ def test_it_says_what_it_left(shot, files):
     minimizer_keys(parts)
     bead_freed(parts)
     words(parts)
-    assert drained(stage.updating(shot, files["grown"])) == ["Bead", "Minimizer", "Recipe"]
+    assert drained(stage.updating(shot, files["grown"])) == ["Bead", "Recipe", "Minimizer"]
 
 
 def test_what_was_changed_can_be_written_again(shot, files):

@@ -72,7 +72,7 @@ def test_changes_have_the_last_word():
         ("surface.range = 1.5", ("surface.range", 1.5)),
         ("surface.mode=eval", ("surface.mode", "eval")),
         ('title="A = B"', ("title", "A = B")),
-        ("film.titles=false", ("film.titles", False)),
+        ("film.show_title=false", ("film.show_title", False)),
         ("title=", ("title", "")),
         ("title=Two words", ("title", "Two words")),
     ],
