@@ -64,6 +64,11 @@ def set_font(node: bpy.types.Node, font: bpy.types.VectorFont) -> None:
         node.font = font
 
 
+def compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """Return a scene's compositing nodes, if it has some."""
+    return scene.compositing_node_group if BLENDER_5 else scene.node_tree
+
+
 def compositing(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
     """Return a scene's compositing nodes, made where there are none, and where its picture ends."""
     if BLENDER_5:

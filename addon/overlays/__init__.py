@@ -5,7 +5,7 @@ into curves, so they count on a Blender without the add-on. Numbers are original
 overlay is made empty, written to whenever the losses are new, and hidden by its own icon.
 """
 
-from .apart import scenes_of
+from .apart import node_of, scenes_of
 from .bead import bead, key_bead
 from .counter import CURVE
 from .paint import LINE as LINES
@@ -27,6 +27,7 @@ __all__ = [
     "bead",
     "key_bead",
     "make_overlays",
+    "node_of",
     "only_seen",
     "scenes_of",
     "write_overlays",

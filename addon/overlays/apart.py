@@ -23,6 +23,9 @@ SAMPLES = 24
 SHARP = 1.2
 """Width of the pixel filter."""
 
+NODE = "Overlays"
+"""Name of the compositor's node."""
+
 OF = "moving_lands_overlays_of"
 """Custom property of a scene of overlays: the scene that they are of."""
 
@@ -66,6 +69,12 @@ def scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
     return [other for other in bpy.data.scenes if other.get(OF) == scene]
 
 
+def node_of(scene: bpy.types.Scene) -> bpy.types.Node | None:
+    """Return the node that lays a scene's overlays over its picture; mute it for clean plates."""
+    tree = compat.compositor(scene)
+    return tree.nodes.get(NODE) if tree else None
+
+
 def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
     there = scenes_of(scene)
     if there:
@@ -105,7 +114,7 @@ def _compose(scene: bpy.types.Scene, apart: bpy.types.Scene) -> None:
     if any(node.scene == apart for node in layers):
         return
     over = tree.nodes.new("CompositorNodeAlphaOver")
-    over.name = over.label = "Overlays"
+    over.name = over.label = NODE
     background, foreground = [s for s in over.inputs if s.type == "RGBA"]
     shown = [link.from_socket for link in tree.links if link.to_socket == result]
     if shown:

@@ -21,8 +21,15 @@ from .labels import badge, key_badge, key_loss, live_loss
 from .picture import Layout, picture_frame
 from .titles import titles, write
 
-OVERLAYS = ("title", "recipe", "loss", "step", "badges", "rate")
-"""What can be shown, one by one."""
+OVERLAYS = {
+    "title": ("Title", "Sentence"),
+    "recipe": ("Recipe",),
+    "loss": ("Live loss",),
+    "step": ("Step",),
+    "badges": ("Badge",),
+    "rate": ("Learning Rate",),
+}
+"""What can be shown, one by one: beginnings of the names of parts."""
 
 BADGES = 3
 """Of the first land: at its start and on the way; how it ends is the live loss."""
@@ -57,7 +64,8 @@ def make_overlays(
     lines : int
         How many lines stand below the title.
     wanted : collection of str
-        Some of ``OVERLAYS``.
+        Some of ``OVERLAYS``. The others are hidden, to be shown later; where it is none of them,
+        none is made.
 
     Returns
     -------
@@ -67,20 +75,21 @@ def make_overlays(
     if not wanted:
         return {}
     layout = Layout.of(aspect, lines)
-    made = {"Picture Frame": picture_frame(camera), **titles(camera, layout, wanted)}
+    made = {"Picture Frame": picture_frame(camera), **titles(camera, layout)}
     texts = [block for block in made.values() if block.type == "FONT"]
     for n, surface in enumerate(surfaces):
         land, bead = there[named("Land", n)], there[named("Bead", n)]
-        if "loss" in wanted:
-            made[named("Live loss", n)] = live_loss(bead, camera, layout, texts)
+        made[named("Live loss", n)] = live_loss(bead, camera, layout, texts)
         if n:
             continue
-        if "step" in wanted:
-            made["Step"] = step_counter(camera, layout)
-        if "rate" in wanted and RATE in surface.scalars:
+        made["Step"] = step_counter(camera, layout)
+        if RATE in surface.scalars:
             made["Learning Rate"] = rate_inset(camera, layout)
-        for slot in range(BADGES if "badges" in wanted else 0):
+        for slot in range(BADGES):
             made[f"Badge {slot + 1}"] = badge(land, bead, camera, layout, slot, BADGES)
+    hidden = tuple(name for what in OVERLAYS if what not in wanted for name in OVERLAYS[what])
+    for name, thing in made.items():
+        thing.hide_render = thing.hide_viewport = name.startswith(hidden)
     fades = [thing for name, thing in there.items() if name.startswith("Fade")]
     return made | lay_over(scene, camera, [*made.values(), *fades])
 

@@ -5,12 +5,10 @@ Plain text objects, to be edited by hand, and one soft shade behind them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import bpy
 
 from . import paint, picture
-from .nodes import Graph, object_of
+from .nodes import Graph, Number, object_of
 from .picture import Layout, only_seen, picture_frame
 
 WRITTEN = "moving_lands_text"
@@ -23,11 +21,7 @@ LINE = 44
 """Most characters in a line of the sentence: it stays clear of the recipe."""
 
 
-def titles(
-    camera: bpy.types.Object,
-    layout: Layout,
-    wanted: Collection[str] = ("title", "recipe"),
-) -> dict[str, bpy.types.Object]:
+def titles(camera: bpy.types.Object, layout: Layout) -> dict[str, bpy.types.Object]:
     """Build the title block, lower left, and the recipe of the run, lower right.
 
     Parameters
@@ -36,25 +30,20 @@ def titles(
         What the text stands before, whatever its lens and shift become.
     layout : Layout
         Of the picture.
-    wanted : collection of str
-        One of these two, or both.
 
     Returns
     -------
     dict of Object
         By what they are: the texts, empty yet, and what is behind them.
     """
-    made = {}
-    if "title" in wanted:
-        made["Title"] = _text("Title", "LEFT", layout.title, picture.TITLE, paint.bright())
-        made["Sentence"] = _text("Sentence", "LEFT", -layout.top, picture.SMALL, paint.dim())
-    if "recipe" in wanted:
-        made["Recipe"] = _text("Recipe", "RIGHT", layout.recipe, picture.SMALL, paint.dim())
+    made = {
+        "Title": _text("Title", "LEFT", layout.title, picture.TITLE, paint.bright()),
+        "Sentence": _text("Sentence", "LEFT", -layout.top, picture.SMALL, paint.dim()),
+        "Recipe": _text("Recipe", "RIGHT", layout.recipe, picture.SMALL, paint.dim()),
+    }
     for name, text in made.items():
         text.location.x = layout.right if name == "Recipe" else -layout.right
-    if made:
-        blocks = [[made[n] for n in block if n in made] for block in BLOCKS]
-        made["Shade"] = _shade(*filter(None, blocks))
+    made["Shade"] = _shade(*([made[name] for name in block] for block in BLOCKS))
     for thing in made.values():
         thing.parent = picture_frame(camera)
         only_seen(thing)
@@ -103,9 +92,24 @@ def _shade(*blocks: list[bpy.types.Object]) -> bpy.types.Object:
             Back=0.003 + 0.0005 * index,
         ).outputs[0]
         nothing = graph.add("GeometryNodeJoinGeometry").outputs[0]
-        shades.append(graph.either(right > left, shade, nothing, "GEOMETRY"))
+        shown = _unless_hidden(graph, f"Shown {index + 1}", block)
+        shades.append(graph.either((right - left) * shown > 0.0, shade, nothing, "GEOMETRY"))
     graph.output(Geometry=graph.together(*shades))
     return object_of(graph.tree)
+
+
+def _unless_hidden(graph: Graph, name: str, texts: list[bpy.types.Object]) -> Number:
+    """Return 0 while all of these texts are hidden in renders; it is driven by that."""
+    shown = graph.value(name)
+    path = f'nodes["{name}"].outputs[0].default_value'
+    driver = graph.tree.driver_add(path).driver
+    for index, text in enumerate(texts):
+        variable = driver.variables.new()
+        variable.name = f"hidden{index}"
+        target = variable.targets[0]
+        target.id, target.data_path = text, "hide_render"
+    driver.expression = " + ".join(f"1 - {variable.name}" for variable in driver.variables)
+    return shown
 
 
 def seen_from(graph: Graph, thing: bpy.types.Object) -> bpy.types.NodeSocket:

@@ -17,6 +17,27 @@ from .stepping import InSteps
 
 UNDOABLE = {"REGISTER", "UNDO"}
 
+LOOKS = (
+    ("flesh", "Flesh", "Skin on black, lit from the side"),
+    ("fur", "Fur", "A pelt under hard raking light, for furred surfaces"),
+    ("ink", "Ink", "Indigo with dark lines, and a glow at the minimum"),
+    ("specimen", "Specimen", "A hot gradient from tip to rim, for bodies side by side"),
+)
+
+RIGS = (
+    ("ride", "Ride", "Along with the minimizer, from the side and a little below"),
+    ("coaster", "Coaster", "Close behind, banking, as fast as the learning rate is high"),
+    ("orbit", "Orbit", "Around the funnel, from above"),
+    ("below", "Below", "Under the surface, looking up at the hanging tip"),
+    ("goblin", "Goblin", "From above over the edge's horizon to a look up from below"),
+    ("crawl", "Crawl", "A macro shot with shallow focus, close over the ground"),
+    ("wide", "Wide", "The whole land, from afar"),
+    ("twin", "Twin", "Two lands side by side in one frame"),
+    ("fly-line", "Fly Line", "Along a path over the land"),
+)
+
+AS_RECIPE = ("RECIPE", "As Recipe", "As the recipe in the file says")
+
 
 class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper):
     """Build a shot from a sequence file."""
@@ -32,6 +53,16 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         name="Whole Shot",
         description="Make the camera, lights, titles and render settings too, not the land alone",
         default=True,
+    )
+    look: bpy.props.EnumProperty(
+        name="Look",
+        description="What the land is made of, and how it is lit",
+        items=(AS_RECIPE, *LOOKS),
+    )
+    rig: bpy.props.EnumProperty(
+        name="Camera",
+        description="How the land is filmed",
+        items=(AS_RECIPE, *RIGS),
     )
     first: bpy.props.IntProperty(
         name="Snapshot First", description="First snapshot to bring in, counted from 0", min=0
@@ -70,7 +101,11 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         layout.use_property_split = True
         layout.use_property_decorate = False
         contents.draw(layout, _chosen(self, context), self.thin)
+        layout.prop(self, "look")
         layout.prop(self, "whole")
+        row = layout.row()
+        row.active = self.whole
+        row.prop(self, "rig")
         column = layout.column(align=True)
         column.prop(self, "first")
         column.prop(self, "last", text="Last")
@@ -81,13 +116,21 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
     def steps(self, context: bpy.types.Context) -> Generator[float, None, bpy.types.Collection]:
         selection = Selection(self.first, self.last, self.every, self.thin)
         path = bpy.path.abspath(self.filepath)
-        cache = self.storage == "CACHE"
-        if self.storage == "AUTO":
-            with open_sequence(path) as sequence:
-                shown = [given.select(selection) for given in sequence.surfaces.values()]
-                budget = preferences(context).memory_budget * 1e9
-                cache = sum(map(cache_size, shown)) > budget
-        return (yield from stage.importing(path, None, shots.Options(selection, cache, self.whole)))
+        with open_sequence(path) as sequence:
+            shown = [given.select(selection) for given in sequence.surfaces.values()]
+            large = sum(map(cache_size, shown)) > preferences(context).memory_budget * 1e9
+            cache = self.storage == "CACHE" or (self.storage == "AUTO" and large)
+            settings = self._settings(stage.Settings.of_recipe(sequence.recipe))
+            options = shots.Options(selection, cache, self.whole)
+            return (yield from stage.building(sequence, settings, options))
+
+    def _settings(self, settings: stage.Settings) -> stage.Settings:
+        """Return a recipe's settings with the look and the camera that were chosen."""
+        if self.look != "RECIPE":
+            settings = dataclasses.replace(settings, name=self.look)
+        if self.rig != "RECIPE":
+            settings = dataclasses.replace(settings, rig=self.rig, acts=[])
+        return settings
 
     def done(self, result: bpy.types.Collection) -> str:
         land = shots.parts_of(result)["Land"]
@@ -258,12 +301,7 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
     look: bpy.props.EnumProperty(
         name="Look",
         description="What the land is made of, and how it is lit",
-        items=(
-            ("flesh", "Flesh", "Skin on black, lit from the side"),
-            ("fur", "Fur", "A pelt under hard raking light, for furred surfaces"),
-            ("ink", "Ink", "Indigo with dark lines, and a glow at the minimum"),
-            ("specimen", "Specimen", "A hot gradient from tip to rim, for bodies side by side"),
-        ),
+        items=LOOKS,
     )
     overwrite: bpy.props.BoolProperty(
         name="Overwrite Edits",

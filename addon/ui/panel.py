@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import shots
+from .. import overlays, shots
 from ..cache import modifier as mesh_cache
 from . import contents, operators
 
@@ -51,6 +51,7 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
             _land(layout, land)
         if lens := parts.get("Camera"):
             _camera(layout, lens, parts.get("Camera Rig"))
+        _overlays(layout, context.scene, parts)
 
 
 def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -101,6 +102,33 @@ def _camera(
     for constraint in rig.constraints if rig else ():
         if constraint.type == "COPY_LOCATION":
             column.prop(constraint, "influence", text="Follow", slider=True)
+
+
+def _overlays(
+    layout: bpy.types.UILayout, scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]
+) -> None:
+    """Draw every overlay with its icons, and texts to be edited where they stand."""
+    names = tuple(name for names in overlays.OVERLAYS.values() for name in names)
+    there = {name: part for name, part in parts.items() if name.startswith(names)}
+    if not there:
+        return
+    header, body = layout.panel("moving_lands_overlays", default_closed=True)
+    header.label(text="Overlays")
+    if node := overlays.node_of(scene):
+        header.prop(
+            node, "mute", text="", icon="HIDE_ON" if node.mute else "HIDE_OFF", emboss=False
+        )
+    if body is None:
+        return
+    column = body.column(align=True)
+    for name, part in there.items():
+        row = column.row(align=True)
+        if part.type == "FONT":
+            row.prop(part.data, "body", text="")
+        else:
+            row.label(text=name)
+        row.prop(part, "hide_viewport", text="", emboss=False)
+        row.prop(part, "hide_render", text="", emboss=False)
 
 
 CLASSES = (MOVING_LANDS_PG_shot, MOVING_LANDS_PT_shot)

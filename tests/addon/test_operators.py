@@ -8,7 +8,8 @@ import pytest
 from funnel import funnel
 
 import addon
-from addon import shots
+from addon import cuts, rigs, shots
+from addon.settings import CHOICES
 from addon.ui import operators
 from movinglands.sequence import write_sequence
 
@@ -61,6 +62,19 @@ def test_import_of_a_part(registered, tiny_file):
     names = [key.name for key in land.data.shape_keys.key_blocks]
     assert names == ["step 50", "step 150", "step 200"]
     assert len(land.data.vertices) == 17 * 17
+
+
+def test_look_and_camera_can_be_chosen(registered, tiny_file):
+    bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), look="ink", rig="orbit")
+    (shot,) = shots.in_scene(bpy.context.scene)
+    settings, _ = shots.made_with(shot)
+    assert (settings.name, settings.rig, settings.acts) == ("ink", "orbit", [])
+    assert shots.parts(bpy.context.scene)["Camera"][cuts.TAKE]["rig"] == "orbit"
+
+
+def test_every_look_and_rig_can_be_chosen():
+    assert tuple(name for name, *_ in operators.LOOKS) == CHOICES["name"]
+    assert tuple(name for name, *_ in operators.RIGS) == tuple(rigs.RIGS)
 
 
 @pytest.mark.parametrize(("budget", "cached"), [(0.0, True), (1.0, False)])

@@ -320,7 +320,7 @@ def shown_tip(parts):
 
 
 @pytest.mark.parametrize("wanted", [(), ("loss",), ("title", "rate"), ("recipe", "step", "badges")])
-def test_each_can_be_left_out(wanted, funnel_file):
+def test_each_can_be_hidden(wanted, funnel_file):
     parts, _, _ = built(funnel_file, wanted=wanted)
     kinds = {
         "title": {"Title", "Sentence"},
@@ -331,9 +331,31 @@ def test_each_can_be_left_out(wanted, funnel_file):
         "rate": {"Learning Rate"},
     }
     for name, makes in kinds.items():
-        assert (makes <= set(parts)) == (name in wanted)
-        assert makes <= set(parts) or not makes & set(parts)
+        for part in makes if wanted else ():
+            assert parts[part].hide_render == parts[part].hide_viewport == (name not in wanted)
+        assert wanted or not makes & set(parts)
+    if wanted:
+        shade = parts["Shade"].evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        assert len(shade.polygons) == sum(name in wanted for name in ("title", "recipe"))
     assert len(overlays.scenes_of(bpy.context.scene)) == (1 if wanted else 0)
+
+
+def test_they_stand_before_whatever_camera_films(funnel_file):
+    parts, _, _ = built(funnel_file, acts=[{"rig": "ride"}, {"rig": "orbit", "start": 0.5}])
+    scene = bpy.context.scene
+    (apart,) = overlays.scenes_of(scene)
+    for frame, filming in ((2, "Camera"), (59, "Camera"), (62, "Camera 2"), (119, "Camera 2")):
+        scene.frame_set(frame)
+        assert scene.camera == parts[filming]
+        graph = bpy.context.evaluated_depsgraph_get()
+        camera, eye = (thing.evaluated_get(graph) for thing in (scene.camera, apart.camera))
+        assert np.allclose(
+            camera.matrix_world.normalized(), eye.matrix_world.normalized(), atol=1e-5
+        )
+        for path in ("lens", "shift_x", "shift_y"):
+            assert getattr(eye.data, path) == pytest.approx(getattr(camera.data, path), rel=1e-5)
+        assert np.all(shown(parts["Step"]) > 0)
+        assert np.all(shown(parts["Step"]) < 1)
 
 
 def rendered(path, frame=60):
