@@ -418,7 +418,8 @@ def recipe_lines(shown: Surface, scale: str) -> list[str]:
     ]
     if "batch" in attrs:
         mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
-        lines.append(f"loss of a batch of {attrs['batch']}{mode}")
+        each = " at each point" if "minibatch" in attrs else ""
+        lines.append(f"loss of a batch of {attrs['batch']}{each}{mode}")
     points = f"{shown.points():,}".replace(",", " ")
     lines.append(f"{len(shown.frames)} x {points} points, {scale} scale")
     return [part for line in lines for part in textwrap.wrap(line, LINE)]
