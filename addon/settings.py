@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from .rigs import Act, of_tables
+from .rigs import Act, Framing, of_tables
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ class Settings:
         """The overlays that are shown: some of ``overlays.OVERLAYS``."""
         shown = [field.name for field in fields(self) if field.name.startswith(SHOW)]
         return tuple(name.removeprefix(SHOW) for name in shown if getattr(self, name))
+
+    def filmed_by(self, rig: str) -> Settings:
+        """Return the settings with one rig for the whole film, framed as is its own."""
+        framing = {field.name for field in fields(Framing)}
+        own = {field.name: field.default for field in fields(self) if field.name in framing}
+        return dataclasses.replace(self, rig=rig, acts=[], **own)
 
     @property
     def last_frame(self) -> int:

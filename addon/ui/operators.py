@@ -129,7 +129,7 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         if self.look != "RECIPE":
             settings = dataclasses.replace(settings, name=self.look)
         if self.rig != "RECIPE":
-            settings = dataclasses.replace(settings, rig=self.rig, acts=[])
+            settings = settings.filmed_by(self.rig)
         return settings
 
     def done(self, result: bpy.types.Collection) -> str:

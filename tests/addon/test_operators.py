@@ -69,6 +69,7 @@ def test_look_and_camera_can_be_chosen(registered, tiny_file):
     (shot,) = shots.in_scene(bpy.context.scene)
     settings, _ = shots.made_with(shot)
     assert (settings.name, settings.rig, settings.acts) == ("ink", "orbit", [])
+    assert settings.film_acts[0].framing == rigs.RIGS["orbit"].framing
     assert shots.parts(bpy.context.scene)["Camera"][cuts.TAKE]["rig"] == "orbit"
 
 
