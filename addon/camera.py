@@ -16,7 +16,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from .animation import key_spline, untouched
+from .animation import forget, key_spline, untouched
 from .camerawork import Motion, Spline, measure
 from .cuts import TAKE, cameras_of, cutting
 from .planning import Plan, off_third, plan
@@ -27,6 +27,13 @@ from .terrain import NEAR, Terrain
 
 RIDE = "moving_lands_ride"
 """Custom property of a rig: its place and how much it shares, as they were written."""
+
+
+LENS = "moving_lands_lens"
+"""Custom property of a camera's data: its lens and lens shift, as they were written."""
+
+LEANING = "Banking"
+"""Name of the constraint by which a camera leans into curves."""
 
 
 def build(
@@ -108,6 +115,55 @@ def renew(
     return written
 
 
+def recast(
+    parts: dict[str, bpy.types.Object],
+    terrain: Terrain,
+    act: Act,
+    fps: float,
+    aspect: float,
+    overwrite: bool = False,
+) -> list[str]:
+    """Let the camera of a shot film it by another rig, except what was changed by hand.
+
+    Parameters
+    ----------
+    parts : dict of Object
+        The shot's.
+    terrain, fps, aspect
+        As for ``build``.
+    act : Act
+        The whole shot's only one.
+    overwrite : bool
+        Also what was changed by hand.
+
+    Returns
+    -------
+    list of str
+        What was left as it is.
+
+    Raises
+    ------
+    ValueError
+        Where the shot has no camera any more, or several, or as ``planning.plan``.
+    """
+    aim, rig, camera = (parts.get(name) for name in ("Minimizer", "Camera Rig", "Camera"))
+    if not aim or not camera or len(cameras_of(parts)) > 1:
+        raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
+    planned = plan([act], terrain, fps, aspect)
+    if overwrite:
+        for owner in (aim, camera, camera.data):
+            forget(owner)
+        camera.data.pop(LENS, None)
+        rig.pop(RIDE, None) if rig else None
+    kept = [thing.name for thing, was in _key(planned, aim, rig, camera).items() if not was]
+    if camera.name not in kept:
+        _cast(camera, aim, planned)
+        _focus(camera, aim, planned, not camera.data.dof.use_dof)
+        if not _lens(camera.data, planned, aspect):
+            kept.append(camera.data.name)
+    return kept
+
+
 # The parts of a take
 
 
@@ -129,13 +185,22 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
     looking = camera.constraints.new("TRACK_TO")
     looking.target = aim
     looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
-    if planned.bank:
+    _lens(data, planned, aspect)
+    _cast(camera, aim, planned)
+    return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera}
+
+
+def _cast(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan) -> None:
+    """Let a camera lean where its rig banks, and note down what it films."""
+    leaning = camera.constraints.get(LEANING)
+    if planned.bank and leaning is None:
         leaning = camera.constraints.new("COPY_ROTATION")
-        leaning.target = aim
+        leaning.name, leaning.target = LEANING, aim
         leaning.use_x = leaning.use_y = False
         leaning.mix_mode = "AFTER"
         leaning.target_space = leaning.owner_space = "LOCAL"
-    _lens(data, planned, aspect)
+    elif leaning:
+        leaning.enabled = planned.bank is not None
     first, last = planned.acts[0], planned.acts[-1]
     camera[TAKE] = {
         "name": " - ".join(act.rig for act in planned.acts),
@@ -145,22 +210,30 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
         "azimuth": first.framing.azimuth,
         "distance": first.framing.distance * WIDTH,
     }
-    return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera}
 
 
-def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> None:
-    """Set lens and lens shift, keyed where acts that ease into each other have different ones."""
+def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> bool:
+    """Set lens and lens shift, keyed where acts that ease into each other have different ones.
+
+    What an artist set stays; returns whether it was ours to set.
+    """
     # Lens shift counts in widths of the picture's longer side.
     across, up = min(1.0, aspect), min(1.0, 1.0 / aspect)
-    keyed = {
+    wanted = {
         "lens": planned.lens,
         "shift_x": _scaled(planned.third, -across, 0.5 * across),
         "shift_y": _scaled(planned.rise, -up, 0.5 * up),
     }
-    for path, spline in keyed.items():
+    found = [getattr(data, path) for path in wanted]
+    ours = np.allclose(data.get(LENS, found), found, atol=1e-5)
+    if not ours or not all(untouched(data, path) for path in wanted):
+        return False
+    for path, spline in wanted.items():
         setattr(data, path, float(spline.values[0]))
         if np.ptp(spline.values) > 1e-6:
             key_spline(data, path, spline)
+    data[LENS] = [getattr(data, path) for path in wanted]
+    return True
 
 
 def _scaled(spline: Spline, factor: float, offset: float) -> Spline:

@@ -180,15 +180,33 @@ def updating(
 
 
 def dress(
-    collection: bpy.types.Collection,
-    scene: bpy.types.Scene,
-    name: str,
-    overwrite: bool = False,
+    collection: bpy.types.Collection, scene: bpy.types.Scene, name: str, overwrite: bool = False
 ) -> list[str]:
     """Dress a shot in another look, as ``look.dress``, and note it down."""
     kept = look.dress(collection, scene, name, overwrite)
     settings, options = made_with(collection)
     note(collection, source_of(collection), replace(settings, name=name), options)
+    return kept
+
+
+def film(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
+) -> list[str]:
+    """Film a shot by another rig, as ``camera.recast``, and note it down.
+
+    Its sequence file is read again.
+    """
+    settings, options = made_with(collection)
+    settings, there = settings.filmed_by(rig), parts_of(collection)
+    if "Land" not in there:
+        raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+    with open_sequence(source_of(collection)) as sequence:
+        shown = [given.select(options.selection) for given in sequence.surfaces.values()]
+        scale = _drained(_fitting(shown, settings))
+        ground = _terrain(shown, scale, there)
+    fps, aspect = scene.render.fps / scene.render.fps_base, settings.width / settings.height
+    kept = camera.recast(there, ground, *settings.film_acts, fps, aspect, overwrite)
+    note(collection, source_of(collection), settings, options)
     return kept
 
 
@@ -411,11 +429,7 @@ def _sentences(sequence: Sequence) -> list[str]:
 def recipe_lines(shown: Surface, scale: str) -> list[str]:
     """Say how a surface was made, in the few lines that stand in the picture."""
     attrs = {key: str(value) for key, value in shown.attrs.items()}
-    lines = [
-        attrs.get("network", ""),
-        attrs.get("data", ""),
-        attrs.get("optimizer", ""),
-    ]
+    lines = [attrs.get("network", ""), attrs.get("data", ""), attrs.get("optimizer", "")]
     if "batch" in attrs:
         mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
         each = " at each point" if "minibatch" in attrs else ""

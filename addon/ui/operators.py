@@ -316,6 +316,34 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class MOVING_LANDS_OT_change_camera(OfShot, bpy.types.Operator):
+    """Film a shot by another rig."""
+
+    bl_idname = "moving_lands.change_camera"
+    bl_label = "Change Camera"
+    bl_description = (
+        "Let the camera move by another rig: keys, lens and focus, except what was changed by hand"
+    )
+    bl_options = UNDOABLE
+
+    rig: bpy.props.EnumProperty(name="Rig", description="How the land is filmed", items=RIGS)
+    overwrite: bpy.props.BoolProperty(
+        name="Overwrite Edits",
+        description="Also what was changed by hand",
+        options={"SKIP_SAVE"},
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            kept = stage.film(shots.at_hand(context), context.scene, self.rig, self.overwrite)
+        except (ValueError, OSError) as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        left = f"; changed by hand and kept: {', '.join(kept)}" if kept else ""
+        self.report({"INFO"}, f"Filmed as {self.rig}{left}")
+        return {"FINISHED"}
+
+
 class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):
     """Give the lands walls."""
 
@@ -373,6 +401,7 @@ CLASSES = (
     MOVING_LANDS_OT_replace,
     MOVING_LANDS_OT_set_heights,
     MOVING_LANDS_OT_change_look,
+    MOVING_LANDS_OT_change_camera,
     MOVING_LANDS_OT_add_skirt,
     MOVING_LANDS_OT_add_thickness,
     MOVING_LANDS_FH_sequence,

@@ -44,14 +44,23 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         row.operator(
             operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
         )
-        look = shots.made_with(shot)[0].name.capitalize()
-        changing = operators.MOVING_LANDS_OT_change_look.bl_idname
-        layout.operator_menu_enum(changing, "look", text=f"Look: {look}", icon="MATERIAL")
+        made = shots.made_with(shot)[0]
+        look = operators.MOVING_LANDS_OT_change_look.bl_idname
+        name = _label(operators.LOOKS, made.name)
+        layout.operator_menu_enum(look, "look", text=f"Look: {name}", icon="MATERIAL")
+        if "Camera" in parts:
+            rig = operators.MOVING_LANDS_OT_change_camera.bl_idname
+            name = "Acts" if made.acts else _label(operators.RIGS, made.rig)
+            layout.operator_menu_enum(rig, "rig", text=f"Camera: {name}", icon="OUTLINER_OB_CAMERA")
         for land in shots.lands_of(shot):
             _land(layout, land)
         if lens := parts.get("Camera"):
             _camera(layout, lens, parts.get("Camera Rig"))
         _overlays(layout, context.scene, parts)
+
+
+def _label(items: tuple[tuple[str, str, str], ...], chosen: str) -> str:
+    return next(label for name, label, _ in items if name == chosen)
 
 
 def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

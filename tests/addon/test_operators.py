@@ -143,7 +143,8 @@ def look():
             names = [modifier.name for modifier in land.modifiers]
             names += [slot.material.name for slot in land.material_slots]
             keys = len(land.data.shape_keys.key_blocks)
-            found.append((shot[shots.MARK], keys, len(land.data.vertices), middle.co.z, names))
+            eye = scene.camera.matrix_world.translation.to_tuple(4)
+            found.append((shot[shots.MARK], eye, keys, len(land.data.vertices), middle.co.z, names))
     return found
 
 
@@ -152,6 +153,7 @@ OPERATORS = {
     "replace": {"filepath": None},
     "set_heights": {"scale": "linear", "relief": 0.5, "reverse": True},
     "change_look": {"look": "ink"},
+    "change_camera": {"rig": "orbit"},
     "add_skirt": {},
     "add_thickness": {},
     "import_sequence": {"filepath": None},

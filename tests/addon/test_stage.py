@@ -1,5 +1,7 @@
 """A whole shot: calm, composed, true in its numbers, and the artist's own."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon import camerawork, overlays, shots, stage, surface
+from addon import camera, camerawork, compat, overlays, sequence, shots, stage, surface
 from addon.animation import key_spline
 
 
@@ -154,3 +156,46 @@ def test_keys_of_a_spline_are_the_spline(empty):
     for frame in range(1, 50):
         bpy.context.scene.frame_set(frame)
         assert thing.location.z == pytest.approx(float(spline(frame)[0]), abs=1e-4)
+
+
+def looks(shot, frame=60):
+    """Where a shot's camera is and what its lens is, at a frame."""
+    shot.scene.frame_set(frame)
+    camera = shot.scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return [*camera.matrix_world.translation, camera.data.lens, camera.data.shift_x]
+
+
+def test_a_shot_is_filmed_by_another_rig(funnel_file):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene, collection = bpy.context.scene, stage.import_sequence(funnel_file)
+    shot = SimpleNamespace(scene=scene)
+    parts = shots.parts_of(collection)
+    ridden = looks(shot)
+    assert stage.film(collection, scene, "orbit") == []
+    orbited = looks(shot)
+    assert np.linalg.norm(np.subtract(orbited, ridden)[:3]) > 0.1 * surface.WIDTH
+    anew = stage.Settings(rig="orbit").film_acts[0].framing
+    assert orbited[3] == pytest.approx(anew.lens)
+    assert all(motion.faults() == [] for motion in camera.measured_takes(scene, parts).values())
+
+    parts["Camera"].data.lens = 77.0  # an artist's
+    assert stage.film(collection, scene, "ride") == [parts["Camera"].data.name]
+    assert looks(shot)[:3] == pytest.approx(ridden[:3], abs=1e-4)
+    assert looks(shot)[3] == pytest.approx(77.0)
+    curve = compat.fcurves(parts["Camera"])[0]
+    curve.keyframe_points[0].co.y += 1.0
+    curve.update()
+    before = looks(shot, 1)
+    assert stage.film(collection, scene, "below") == ["Camera"]
+    assert looks(shot, 1) == pytest.approx(before)
+    assert stage.film(collection, scene, "ride", overwrite=True) == []
+    assert looks(shot) == pytest.approx(ridden, abs=1e-4)
+
+
+def test_only_one_camera_can_change_its_rig(funnel_file):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with sequence.open_sequence(funnel_file) as opened:
+        acts = [{"rig": "ride"}, {"rig": "orbit", "start": 0.5}]
+        collection = stage.build(opened, stage.Settings(seconds=5.0, acts=acts))
+    with pytest.raises(ValueError, match="one camera"):
+        stage.film(collection, bpy.context.scene, "orbit")
