@@ -2,7 +2,8 @@
 
 A camera looks at the Empty "Minimizer", whose few keys follow the smoothed descent; lens shift
 puts it on a third. The camera's own few keys are its place relative to a second Empty that rides
-along with part of the descent. Acts that are cut have a camera each, bound to a timeline marker.
+along with part of the descent. A third one, "Focus", is what is sharp: it is pulled to the
+minimizer by one keyed number. Acts that are cut have a camera each, bound to a timeline marker.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ from .shots import named
 from .surface import GRID, WIDTH
 from .terrain import NEAR, Terrain
 
+PARTS = ("Minimizer", "Camera Rig", "Camera", "Focus")
+"""What each take has."""
+
 RIDE = "moving_lands_ride"
 """Custom property of a rig: its place and how much it shares, as they were written."""
 
+FOCUS = "moving_lands_focus"
+"""Custom property of a focus: the place it is pulled from, as it was written."""
 
 LENS = "moving_lands_lens"
 """Custom property of a camera's data: its lens and lens shift, as they were written."""
@@ -62,8 +68,8 @@ def build(
     Returns
     -------
     dict of Object
-        By what they are, in no collection yet: "Camera", "Camera Rig", "Minimizer" of the first
-        take, "Camera 2" ... of others. Where there are others, also "Camera Now".
+        By what they are, in no collection yet: "Camera", "Camera Rig", "Minimizer", "Focus" of
+        the first take, "Camera 2" ... of others. Where there are others, also "Camera Now".
 
     Raises
     ------
@@ -74,9 +80,9 @@ def build(
     plans = [plan(take, terrain, fps, aspect) for take in takes(acts)]
     for n, planned in enumerate(plans):
         made |= {named(name, n): part for name, part in _take(planned, land, aspect).items()}
-        parts = [made[named(name, n)] for name in ("Minimizer", "Camera Rig", "Camera")]
+        parts = [made[named(name, n)] for name in PARTS]
         _key(planned, *parts)
-        _focus(parts[2], parts[0], planned, sharp)
+        _aperture(made[named("Camera", n)], planned, sharp)
     if len(plans) > 1:
         made |= cutting(cameras_of(made), [p.acts[0].transition for p in plans], fps)
     return made
@@ -104,13 +110,12 @@ def renew(
     Returns
     -------
     dict
-        Whether each Minimizer and Camera was written.
+        Whether each Minimizer, Camera and Focus was written.
     """
     written = {}
     for n, take in enumerate(takes(acts)):
-        names = [named(name, n) for name in ("Minimizer", "Camera Rig", "Camera")]
-        there = [parts.get(name) for name in names]
-        if there[0] or there[2]:
+        there = [parts.get(named(name, n)) for name in PARTS]
+        if any(there):
             written |= _key(plan(take, terrain, fps, aspect), *there)
     return written
 
@@ -146,7 +151,7 @@ def recast(
     ValueError
         Where the shot has no camera any more, or several, or as ``planning.plan``.
     """
-    aim, rig, camera = (parts.get(name) for name in ("Minimizer", "Camera Rig", "Camera"))
+    aim, rig, camera, focus = (parts.get(name) for name in PARTS)
     if not aim or not camera or len(cameras_of(parts)) > 1:
         raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
     planned = plan([act], terrain, fps, aspect)
@@ -155,10 +160,12 @@ def recast(
             forget(owner)
         camera.data.pop(LENS, None)
         rig.pop(RIDE, None) if rig else None
-    kept = [thing.name for thing, was in _key(planned, aim, rig, camera).items() if not was]
+        forget(focus) if focus else None
+    written = _key(planned, aim, rig, camera, focus)
+    kept = [thing.name for thing, was in written.items() if not was]
     if camera.name not in kept:
         _cast(camera, aim, planned)
-        _focus(camera, aim, planned, not camera.data.dof.use_dof)
+        _aperture(camera, planned, not camera.data.dof.use_dof)
         if not _lens(camera.data, planned, aspect):
             kept.append(camera.data.name)
     return kept
@@ -187,7 +194,14 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
     looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
     _lens(data, planned, aspect)
     _cast(camera, aim, planned)
-    return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera}
+    focus = bpy.data.objects.new("Focus", None)
+    focus.empty_display_type = "CUBE"
+    focus.empty_display_size = 0.01 * WIDTH
+    focus.parent = land
+    pulling = focus.constraints.new("COPY_LOCATION")
+    pulling.target = aim
+    data.dof.focus_object = focus
+    return {"Minimizer": aim, "Camera Rig": rig, "Camera": camera, "Focus": focus}
 
 
 def _cast(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan) -> None:
@@ -207,7 +221,7 @@ def _cast(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan) -> Non
         "rig": first.rig,
         "first": first.first,
         "last": last.last,
-        "azimuth": first.framing.azimuth,
+        "azimuth": planned.azimuth,
         "distance": first.framing.distance * WIDTH,
     }
 
@@ -240,11 +254,10 @@ def _scaled(spline: Spline, factor: float, offset: float) -> Spline:
     return Spline(spline.times, factor * spline.values + offset, factor * spline.slopes)
 
 
-def _focus(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan, sharp: bool) -> None:
-    """Focus on what the camera looks at, as shallow as its rig wants it at this size."""
+def _aperture(camera: bpy.types.Object, planned: Plan, sharp: bool) -> None:
+    """Make the picture as shallow as its rig wants it at this size."""
     framing, dof = planned.acts[0].framing, camera.data.dof
     blur = planned.rig.blur * camera.data.sensor_width / 1000
-    dof.focus_object = aim
     dof.aperture_fstop = (framing.lens / 1000) ** 2 / (framing.distance * WIDTH * blur)
     dof.use_dof = not sharp
 
@@ -254,8 +267,9 @@ def _key(
     aim: bpy.types.Object | None,
     rig: bpy.types.Object | None,
     camera: bpy.types.Object | None,
+    focus: bpy.types.Object | None,
 ) -> dict[bpy.types.Object, bool]:
-    """Write a take's keys; return for the aim and the camera whether they were ours to write."""
+    """Write a take's keys; return of each object but the rig whether they were ours to write."""
     written = {}
     if aim:
         written[aim] = _key_all(aim, "location", planned.aim)
@@ -265,6 +279,8 @@ def _key(
         written[camera] = _key_all(camera, "location", planned.place)
         if rig and written[camera]:
             _ride(rig, planned)
+    if focus:
+        written[focus] = _pull(focus, planned)
     return written
 
 
@@ -275,6 +291,22 @@ def _ride(rig: bpy.types.Object, planned: Plan) -> None:
     if np.allclose(rig.get(RIDE, found), found, atol=1e-5) and riding:
         rig.location, riding.influence = planned.start, planned.follow
         rig[RIDE] = [*rig.location, riding.influence]
+
+
+def _pull(focus: bpy.types.Object, planned: Plan) -> bool:
+    """Let focus be pulled as planned, unless an artist changed that; return whether it was ours."""
+    pulling = next((c for c in focus.constraints if c.type == "COPY_LOCATION"), None)
+    path = pulling.path_from_id("influence") if pulling else "influence"
+    ours = np.allclose(focus.get(FOCUS, focus.location), focus.location, atol=1e-5)
+    if not (pulling and ours and untouched(focus, path)):
+        return False
+    forget(focus)
+    pulling.influence = 1.0
+    if planned.pull:
+        focus.location = planned.focus
+        key_spline(focus, path, planned.pull)
+    focus[FOCUS] = list(focus.location)
+    return True
 
 
 def _key_all(owner: bpy.types.Object, path: str, splines: list[Spline]) -> bool:

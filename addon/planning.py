@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from .camerawork import CLEAR, Motion, Spline, calm_track, fit_spline, measure
+from .camerawork import CLEAR, Motion, Spline, calm_track, ease, fit_spline, measure
 from .rigs import RIGS, Act, Framing, Rig
 from .terrain import Terrain
 
@@ -40,8 +40,14 @@ ALONG = 0.3
 """How far ahead along a path, and back, its direction is taken; as a part of it."""
 
 TURNS = (0, 15, -15, 35, -35, 60, -60, 90, -90, 130, -130)
-RAISES = (0, 6, -6, 12, -12, 20, -20, 30)
+RAISES = (0, 6, -6, 12, -12, 20, -20, 30, -30)
 """Degrees by which other places are tried."""
+
+FARTHER = (1.0, 1.3)
+"""How much farther away they are tried."""
+
+BEFORE = 0.14
+"""How high in the picture that is from where focus is pulled."""
 
 CHEAP = 0.12
 """A place at which so little is wrong is taken."""
@@ -78,6 +84,10 @@ class Plan:
         Millimetres, and parts of the frame.
     motion : Motion
         As it will be, on the coarse land.
+    focus : ndarray
+        What is nearer to the camera than the aim, as it begins.
+    pull : Spline or None
+        How focus is pulled from there to the aim, 0 to 1.
     """
 
     acts: list[Act]
@@ -90,11 +100,21 @@ class Plan:
     third: Spline
     rise: Spline
     motion: Motion
+    focus: Array
+    pull: Spline | None
 
     @property
     def rig(self) -> Rig:
         """The first act's, which lends its bounds to all."""
         return RIGS[self.acts[0].rig]
+
+    @property
+    def azimuth(self) -> float:
+        """Where the camera is half-way through the first act, in degrees as framings count."""
+        x, y = (
+            spline((self.acts[0].first + self.acts[0].last) / 2)[0] for spline in self.place[:2]
+        )
+        return float(np.degrees(np.arctan2(x, -y)))
 
 
 @dataclass(frozen=True)
@@ -218,6 +238,7 @@ class _Planner:
         self.eased = self.seconds >= BRIEF
         self.aims: dict[tuple[float, float], tuple[list[Spline], Array]] = {}
         self.wish = self._wish()
+        self.pull = self._pull()
         self.looked, self.glimpsed = (
             np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int))
             for count in (LOOKS, GLIMPSES)
@@ -266,6 +287,13 @@ class _Planner:
         done = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2)])
         return done / max(done[-1], 1e-9)
 
+    def _pull(self) -> Spline | None:
+        """Return how focus comes to the subject: slowly begun, slowly ended."""
+        seconds = min(self.rig.pull, self.seconds / 3)
+        if not seconds:
+            return None
+        return ease([self.frames[0], self.frames[0] + seconds * self.fps], 0.0, 1.0, 4)
+
     def _pace(self) -> Array:
         """Return the learning rate as the speed of a camera: never standing, never jumping."""
         pace = np.clip(self.terrain.at(self.frames, self.terrain.pace), 0.2, 1.0)
@@ -276,7 +304,7 @@ class _Planner:
 
     def _subject(self, extent: float) -> tuple[Array, Array]:
         """Return where what is looked at is, ``(n, 3)``, and the azimuths ``(n,)`` behind it."""
-        places = self.terrain.at(self.frames, self.terrain.places)
+        places = self._places()
         level = np.zeros(len(places))
         if self.rig.looks_at == "between":
             if not self.terrain.others:
@@ -288,6 +316,11 @@ class _Planner:
         if self.rig.looks_at == "line":
             return self._along_line(extent)
         return places, level
+
+    def _places(self) -> Array:
+        """Return where the minimizer is seen; fur that it is buried in is seen from over it."""
+        places = self.terrain.at(self.frames, self.terrain.places)
+        return self.terrain.unburied(self.when, places) if self.rig.over else places
 
     def _along_line(self, extent: float) -> tuple[Array, Array]:
         """Return a flight along a path, over its peak, as long as its extent is."""
@@ -326,7 +359,8 @@ class _Planner:
             moved = better
         else:
             _, found = self._largest(follow, moved)
-        return replace(found, motion=self._figures(found))
+        shot = self._shot(found)
+        return replace(found, motion=self._figures(shot, found), focus=self._nearer(shot))
 
     def lag(self, motion: Motion) -> float:
         """Return how badly a plan frames its subject."""
@@ -377,8 +411,10 @@ class _Planner:
         )
         acts = [replace(act, framing=moved.of(act.framing, extent, follow)) for act in self.acts]
         bank = self._bank(extent, knots)
-        still = Motion(0, 0, 0, 0)
-        return Plan(acts, aim, track[0], follow, place, bank, lens, third, rise, still)
+        motion = Motion(0, 0, 0, 0)  # to be measured
+        return Plan(
+            acts, aim, track[0], follow, place, bank, lens, third, rise, motion, track[0], self.pull
+        )
 
     def _bank(self, extent: float, knots: int) -> Spline | None:
         """Return the leaning into the turn: most where it is fastest."""
@@ -398,14 +434,13 @@ class _Planner:
         eyes = plan.start + plan.follow * (aim - plan.start) + place
         subject = aim
         if self.rig.looks_at == "minimizer":
-            subject = self.terrain.at(self.frames, self.terrain.places)
+            subject = self._places()
         return _Shot(eyes, aim, subject, *view.T)
 
     # What it looks like
 
-    def _figures(self, plan: Plan) -> Motion:
+    def _figures(self, shot: _Shot, plan: Plan) -> Motion:
         """Return a plan's figures, of which those of the land are of its coarse copy."""
-        shot = self._shot(plan)
         x, y = self._project(shot, slice(None), shot.subject)
         tilt = 0.0 if plan.bank is None else np.degrees(np.abs(plan.bank(self.frames)).max())
         return replace(
@@ -415,7 +450,7 @@ class _Planner:
             off_third=float(off_third(x, y).max()),
             inside=float(np.minimum.reduce([x, 1 - x, y, 1 - y]).min()),
             hidden=self._hidden(shot),
-            borders=float(max(self._borders(shot, index) for index in self.few)),
+            borders=self._most_borders(shot),
             allowed=(("borders", float(self.rig.borders)), *self.rig.allowed),
         )
 
@@ -459,17 +494,38 @@ class _Planner:
         seen[seen] = ~self.terrain.hidden(np.full(len(points), snapshot), eyes, points)
         return int((seen.sum(axis=1) > 2).sum())
 
+    def _most_borders(self, shot: _Shot) -> float:
+        """Return how many sides of the land are seen at a time, at most."""
+        return float(max(self._borders(shot, index) for index in self.looked[::2]))
+
     def _filled(self, shot: _Shot, index: int) -> float:
         """Return how much of the picture the land fills at a frame."""
-        right, up, forward = shot.axes(np.array([index]))[0].T
         x, y = (a.ravel() for a in np.meshgrid(*(np.linspace(0.05, 0.95, n) for n in (10, 6))))
+        rays, reach = self._rays(shot, index, x, y)
+        hit = self.terrain.hit(self._snapshot(index), shot.eyes[index], rays, reach)
+        return float(np.isfinite(hit).mean())
+
+    def _rays(self, shot: _Shot, index: int, x: Array, y: Array) -> tuple[Array, float]:
+        """Return where places in the picture ``(n,)`` are looked for, and how far away at most."""
+        right, up, forward = shot.axes(np.array([index]))[0].T
         zoom = shot.lens[index] / SENSOR
         across = (x - shot.third[index]) / zoom / max(1.0, 1 / self.aspect)
         above = (y - shot.rise[index]) / zoom / max(1.0, self.aspect)
-        rays = _unit(forward + across[:, None] * right + above[:, None] * up)
         reach = float(np.linalg.norm(shot.eyes[index] - shot.aim[index])) + self.terrain.width
-        hit = self.terrain.hit(self._snapshot(index), shot.eyes[index], rays, reach)
-        return float(hit.mean())
+        return _unit(forward + across[:, None] * right + above[:, None] * up), reach
+
+    def _nearer(self, shot: _Shot) -> Array:
+        """Return what lies before the subject, low in the picture, as the shot begins.
+
+        Where the land is hardly nearer there, seen from high above, it is a place in the air.
+        """
+        x, y = np.linspace(0.3, 0.8, 6), np.full(6, BEFORE)
+        rays, reach = self._rays(shot, 0, x, y)
+        away = self.terrain.hit(self._snapshot(0), shot.eyes[0], rays, reach)
+        most = 0.75 * float(np.linalg.norm(shot.aim[0] - shot.eyes[0]))
+        away = np.fmin(away, most)
+        nearest = int(away.argmin())
+        return shot.eyes[0] + away[nearest] * rays[nearest]
 
     # Where it is seen best
 
@@ -479,7 +535,7 @@ class _Planner:
             return begin
         best, least = begin, self._price(follow, extent, begin)
         turns = TURNS if self.rig.looks_at == "minimizer" else TURNS[:5]
-        around = [Moved(turned, raised) for turned, raised in product(turns, RAISES)]
+        around = [Moved(*moved) for moved in product(turns, RAISES, FARTHER)]
         for attempts in (around, None, None, None, None):  # then finer ones, near to the best
             for moved in attempts or _near(best):
                 if least < CHEAP:
@@ -506,11 +562,10 @@ class _Planner:
             price += 2 * hidden + 30 * max(0.0, hidden - allowed)
         if price < limit:
             filled = np.array([self._filled(shot, index) for index in self.few])
-            price += 5 * np.maximum(0.0, rig.filled[0] - filled).mean()
-            price += 5 * np.maximum(0.0, filled - rig.filled[1]).mean()
+            price += 10 * np.maximum(0.0, rig.filled[0] - filled).mean()
+            price += 10 * np.maximum(0.0, filled - rig.filled[1]).mean()
         if price < limit and rig.borders < 4:
-            seen = max(self._borders(shot, index) for index in self.few)
-            price += max(0.0, seen - rig.borders)
+            price += 3 * max(0.0, self._most_borders(shot) - rig.borders)
         if price < limit:
             price += 300 * max(0.0, CLEARANCE - self._clearance(shot))
         return price

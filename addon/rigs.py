@@ -69,6 +69,8 @@ class Rig:
         Sides of the land's border that may be seen.
     filled : tuple of float
         Least and most of the picture that the land should fill: the rest is black.
+    pull : float
+        Seconds within which focus is pulled from what is nearer to what it looks at.
     allowed : tuple
         Names of figures of ``camerawork.CALM`` with other bounds, and these.
     """
@@ -83,22 +85,34 @@ class Rig:
     elevations: tuple[float, float] = (-80.0, 80.0)
     borders: int = 2
     filled: tuple[float, float] = (0.35, 0.75)
+    pull: float = 0.0
     allowed: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether it looks at the land from over it only."""
+        return self.elevations[0] > 0
 
 
 RIGS = {
     "ride": Rig(Framing(50, 60, -4.4, 0.6, 8, 0.37, 0.36, 1.0), filled=(0.3, 0.75)),
     "coaster": Rig(
-        Framing(50, 40, 18, 0.5, 44, 0.36, 0.36, 0.9),
-        climb=-6,
-        elevations=(8, 75),
+        Framing(42, 40, -8, 0.55, 44, 0.36, 0.38, 0.9),
+        climb=-8,
+        elevations=(-18, 60),
         bank=9,
         paced=True,
+        filled=(0.3, 0.75),
         allowed=(("tilt", 12.0),),
     ),
-    "orbit": Rig(Framing(60, 20, 26, 0.95, 70, 0.36, 0.36, 0.35), elevations=(12, 65)),
+    "orbit": Rig(
+        Framing(50, 80, 42, 1.25, 60, 0.34, 0.31, 0.3), climb=16, dolly=0.2, elevations=(12, 65)
+    ),
     "below": Rig(
-        Framing(50, 50, -28, 0.62, 50, 0.35, 0.36, 0.8), elevations=(-40, -20), filled=(0.35, 0.95)
+        Framing(45, 50, -21, 0.68, 50, 0.35, 0.36, 0.8),
+        climb=-10,
+        elevations=(-36, -20),
+        filled=(0.35, 0.85),
     ),
     "goblin": Rig(
         Framing(50, 25, 4, 0.78, 16, 0.37, 0.42, 0.5),
@@ -108,36 +122,39 @@ RIGS = {
         allowed=(("hidden", 0.6),),
     ),
     "crawl": Rig(
-        Framing(85, 65, 24, 0.36, 30, 0.36, 0.4, 1.0),
-        climb=-4,
+        Framing(70, 65, 24, 0.5, 40, 0.36, 0.4, 1.0),
+        climb=-8,
+        dolly=-0.4,
         elevations=(10, 75),
-        blur=0.05,
+        blur=0.04,
         borders=1,
-        filled=(0.95, 1.0),
+        filled=(0.9, 1.0),
+        pull=1.5,
         allowed=(("hidden", 0.6),),
     ),
     "wide": Rig(
-        Framing(50, 35, 24, 1.4, 14, 0.36, 0.34, 0.2),
+        Framing(35, 35, 26, 1.1, 16, 0.36, 0.35, 0.2),
         climb=8,
         elevations=(12, 60),
-        dolly=0.3,
+        dolly=0.35,
         blur=0.003,
         borders=4,
         filled=(0.25, 0.65),
     ),
     "twin": Rig(
-        Framing(50, 0, 22, 4.7, 8, 0.5, 0.37, 0.5),
-        climb=6,
+        Framing(50, 0, 38, 2.9, 10, 0.5, 0.42, 0.5),
+        climb=-10,
         blur=0.001,
         looks_at="between",
         borders=4,
-        filled=(0.1, 0.8),
+        filled=(0.2, 0.8),
     ),
     "fly-line": Rig(
-        Framing(50, 24, 26, 0.4, 0, 0.36, 0.36, 1.0),
-        elevations=(10, 70),
+        Framing(42, 24, 18, 0.48, 0, 0.36, 0.36, 1.0),
+        elevations=(8, 60),
         looks_at="line",
         blur=0.02,
+        pull=1.5,
     ),
 }
 """By name, as recipes call them."""

@@ -147,11 +147,26 @@ class Terrain:
         ys = np.stack([self.y[0] + low, self.y[-1] * high, y, y])
         return np.stack([xs, ys, self.height(np.asarray(when), xs, ys)], axis=-1)
 
-    def hit(self, when: float, eye: Array, rays: Array, reach: float) -> NDArray[np.bool_]:
-        """Tell which rays ``(n, 3)`` from an eye meet the land within reach."""
+    def hit(self, when: float, eye: Array, rays: Array, reach: float) -> Array:
+        """Return how far along rays ``(n, 3)`` from an eye the land is; NaN beyond reach."""
         eyes = np.tile(eye, (len(rays), 1))
         over = self.over(np.full(len(rays), when), eyes, eyes + reach * rays, 96)
-        return (over[:, :-1] * over[:, 1:] <= 0).any(axis=1)
+        crossed = over[:, :-1] * over[:, 1:] <= 0
+        away = (crossed.argmax(axis=1) + 0.5) * reach / 95
+        return np.where(crossed.any(axis=1), away, np.nan)
+
+    def unburied(self, when: Array, places: Array) -> Array:
+        """Return places ``(n, 3)``, those deep in fur lifted to the tips around them.
+
+        Fur is of another batch at each point: the loss of the run's own is below all of them.
+        """
+        step = NEAR / 2 * self.width * np.linspace(-1, 1, 5)
+        dx, dy = (grid.ravel() for grid in np.meshgrid(step, step))
+        near = self.height(when[:, None], places[:, :1] + dx, places[:, 1:2] + dy)
+        near = np.where(np.isnan(near), places[:, 2:], near)
+        buried = near[:, len(step) ** 2 // 2] - places[:, 2] > NEAR * self.width
+        z = np.where(buried, np.percentile(near, 75, axis=1), places[:, 2])
+        return np.column_stack([places[:, :2], z])
 
 
 def survey(

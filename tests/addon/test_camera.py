@@ -201,13 +201,48 @@ def test_keys_are_few_and_the_empty_takes_the_camera_along(shot):
     )
 
 
-def test_the_focus_is_on_the_minimizer_unless_text_stands_before_the_lens(scene, files, shot):
-    dof = shot[0]["Camera"].data.dof
-    assert dof.use_dof and dof.focus_object == shot[0]["Minimizer"]
-    assert 0.5 < dof.aperture_fstop < 8
+def test_the_focus_is_on_the_minimizer_unless_text_stands_before_the_lens(shot):
     parts, terrain, acts = shot
+    dof = parts["Camera"].data.dof
+    assert dof.use_dof and dof.focus_object == parts["Focus"]
+    assert 0.5 < dof.aperture_fstop < 8
+    for frame in (1, 30, LAST):
+        focus, aim = (evaluated(parts[n], frame).translation for n in ("Focus", "Minimizer"))
+        assert (focus - aim).length < 1e-4
     sharp = camera.build(parts["Land"], terrain, acts, FPS, ASPECT, sharp=True)
     assert not sharp["Camera"].data.dof.use_dof
+
+
+CRAWL = [Act("crawl", 1, LAST, RIGS["crawl"].framing)]
+
+
+def test_a_shallow_focus_is_pulled_from_what_is_nearer(scene, files):
+    parts, _, _ = built(scene, files / "smooth.h5", CRAWL)
+    away = []
+    for frame in (1, 10, 19, LAST):
+        focus, eye, aim = (
+            evaluated(parts[name], frame).translation for name in ("Focus", "Camera", "Minimizer")
+        )
+        away.append((focus - aim).length)
+        assert frame > 1 or (focus - eye).length < 0.9 * (aim - eye).length
+    assert away[0] > away[1] > 10 * away[2] and max(away[2:]) < 1e-4
+    assert len(keys(parts["Focus"])) <= 4
+
+
+def test_a_focus_that_an_artist_pulled_stays_so(scene, files):
+    parts, terrain, acts = built(scene, files / "smooth.h5", CRAWL)
+    focus = parts["Focus"]
+    assert camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)[focus]
+    focus.location.x += 0.5
+    before = focus.location.copy()
+    assert not camera.renew(parts, terrain, acts, FPS, ASPECT)[focus]
+    assert focus.location == before
+    focus.location.x -= 0.5
+    assert camera.renew(parts, terrain, acts, FPS, ASPECT)[focus]
+    (curve,) = compat.fcurves(focus)
+    curve.keyframe_points[-1].co.x += 12
+    assert not camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)[focus]
+    assert curve.keyframe_points[-1].co.x == 31
 
 
 def filming(scene, frame):
@@ -295,7 +330,7 @@ def test_takes_that_ease_have_one_camera(scene, files):
     for frame in (1, 36, LAST):
         scene.frame_set(frame)
         lenses.append(parts["Camera"].data.lens)
-    assert lenses[0] == pytest.approx(60) and lenses[2] == pytest.approx(50)
+    assert lenses[0] == pytest.approx(50) and lenses[2] == pytest.approx(35)
     assert all(a >= b for a, b in pairwise(lenses))
 
 
@@ -316,7 +351,7 @@ def test_a_shot_is_planned_anew_where_nobody_touched_it(shot):
     parts, terrain, acts = shot
     before = {name: keys(parts[name]) for name in ("Minimizer", "Camera")}
     written = camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)
-    assert written == {parts["Minimizer"]: True, parts["Camera"]: True}
+    assert written == {parts[name]: True for name in ("Minimizer", "Camera", "Focus")}
     assert keys(parts["Minimizer"]) != before["Minimizer"]
 
 
@@ -329,7 +364,7 @@ def test_keys_that_an_artist_dragged_stay_all_together(shot, name):
     before, start = keys(parts[name]), parts["Camera Rig"].location.copy()
     written = camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)
     assert keys(parts[name]) == before
-    assert written == {parts[n]: n != name for n in ("Minimizer", "Camera")}
+    assert written == {parts[n]: n != name for n in ("Minimizer", "Camera", "Focus")}
     if name == "Camera":
         assert parts["Camera Rig"].location == start
 
@@ -347,9 +382,9 @@ def test_a_ride_that_an_artist_set_stays_so(shot):
 def test_a_lens_and_what_was_taken_away_stay_so(three):
     parts, terrain, acts = three
     parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x = 99, 0.2
-    gone = {n: p for n, p in parts.items() if n not in ("Camera 3", "Minimizer 3", "Camera Rig 3")}
+    gone = {n: p for n, p in parts.items() if n not in [f"{part} 3" for part in camera.PARTS]}
     written = camera.renew(gone, deeper(terrain), acts, FPS, ASPECT)
-    assert len(written) == 4
+    assert len(written) == 6
     assert (parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x) == (
         99,
         pytest.approx(0.2),

@@ -65,9 +65,10 @@ def test_the_camera_goes_where_it_is_asked_to_where_nothing_is_wrong():
 
 
 def test_it_looks_into_the_funnel_from_higher_up():
-    found = planned("coaster", LANDS["smooth"])
+    low = replace(RIGS["orbit"].framing, elevation=18)
+    found = plan([Act("orbit", 1, LANDS["smooth"].frames[-1], low)], LANDS["smooth"], FPS, ASPECT)
     assert found.motion.hidden <= 0.05
-    assert found.acts[0].framing.elevation > RIGS["coaster"].framing.elevation
+    assert found.acts[0].framing.elevation > 25
 
 
 def test_a_longer_shot_moves_farther():
@@ -127,8 +128,8 @@ def test_acts_that_ease_are_one_path():
     assert [[act.rig for act in take] for take in groups] == [["orbit", "wide"], ["below"]]
     found = plan(groups[0], land, FPS, ASPECT)
     assert found.motion.faults() == []
-    assert found.lens(1) == pytest.approx(60)
-    assert found.lens(192) == pytest.approx(50)
+    assert found.lens(1) == pytest.approx(50)
+    assert found.lens(192) == pytest.approx(35)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,15 @@ def test_a_ridge_hides_what_is_behind_it():
 
 def test_rays_meet_the_land_from_both_sides():
     down, up = np.array([0.0, 0.01, -1.0]), np.array([0.0, 0.01, 1.0])
-    assert FLAT.hit(0.0, np.array([0, 0, 5.0]), np.array([down, up]), 10).tolist() == [True, False]
-    assert FLAT.hit(0.0, np.array([0, 0, 0.5]), np.array([down, up]), 10).tolist() == [False, True]
+    from_over = FLAT.hit(0.0, np.array([0, 0, 5.0]), np.array([down, up]), 10)
+    from_under = FLAT.hit(0.0, np.array([0, 0, 0.5]), np.array([down, up]), 10)
+    np.testing.assert_allclose(from_over, [3, np.nan], atol=0.06)
+    np.testing.assert_allclose(from_under, [np.nan, 1.5], atol=0.06)
+
+
+def test_what_is_buried_in_fur_is_seen_from_over_it():
+    places = np.array([[0, 0, 1.9], [1, 1, -2.0], [9, 0, 0.0]])
+    assert FLAT.unburied(np.zeros(3), places)[:, 2].tolist() == [1.9, 2, 0]
 
 
 def test_the_border_lies_on_the_land():
