@@ -180,21 +180,3 @@ def _state(owner: bpy.types.ID) -> str:
 
 def _rounded(numbers) -> list[str]:
     return [f"{number:.4g}" for number in numbers]
-
-
-# What a shot was dressed in before there was a choice
-
-
-def flesh_material() -> bpy.types.Material:
-    """Build the flesh material."""
-    return material("flesh")
-
-
-def flesh_lights(relief: float, azimuth: float) -> dict[str, bpy.types.Object]:
-    """Build the flesh lamps."""
-    return lights("flesh", relief, azimuth)
-
-
-def black_world() -> bpy.types.World:
-    """Build a world without light."""
-    return world("flesh")

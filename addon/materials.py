@@ -34,6 +34,8 @@ def look_material(name: str) -> bpy.types.Material:
     output = graph.add("ShaderNodeOutputMaterial", Surface=skin.outputs["Surface"])
     output.location = (320, 0)
     output.is_active_output = True
+    # What shines here shines softly: as a lamp it would only be noise.
+    material.cycles.emission_sampling = "NONE"
     material.diffuse_color = skin.inputs["Middle"].default_value  # in Solid display
     material[NOTE] = signature(tree)
     return material
@@ -73,7 +75,8 @@ def _shared(
 def _data(name: str) -> bpy.types.ShaderNodeTree:
     """What a land says of itself at every point."""
     outputs = dict.fromkeys(
-        ("Height", "Side", "Slope", "Edge", "Curvature", "Relief", "Distance"), "NodeSocketFloat"
+        ("Height", "Side", "Slope", "Edge", "Curvature", "Furred", "Relief", "Distance"),
+        "NodeSocketFloat",
     )
     tip = "Height, slope and curvature of a land, and how it is seen: from its data alone"
     tree = new_group(name, {}, outputs, tip)
@@ -96,6 +99,7 @@ def _data(name: str) -> bpy.types.ShaderNodeTree:
         Slope=graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True)),
         Edge=graze,
         Curvature=graph.math("MULTIPLY", much, graph.math("SIGN", bent)),
+        Furred=graph.map_range(much, 0.3, 0.55),
         Relief=graph.math("DIVIDE", relief.outputs["Fac"], WIDTH),
         Distance=graph.math("DIVIDE", far, WIDTH),
     )
@@ -123,8 +127,8 @@ def _contours(name: str) -> bpy.types.ShaderNodeTree:
     below = graph.math("LESS_THAN", band, graph.math("SUBTRACT", count, 0.5))
     line = graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below))
     # Nor on spikes, where they would be a scribble.
-    bent = graph.math("ABSOLUTE", data["Curvature"])
-    graph.output(Line=graph.math("MULTIPLY", line, graph.map_range(bent, 0.55, 0.3)))
+    smooth = graph.math("SUBTRACT", 1.0, data["Furred"])
+    graph.output(Line=graph.math("MULTIPLY", line, smooth))
     graph.arrange()
     return tree
 
@@ -175,10 +179,12 @@ def _lines(color: str, strength: float, count: float, width: float = 2.0) -> dic
     }
 
 
-def _relief(shade: float, light: float) -> dict[str, Input]:
+def _relief(shadow: str, shade: float, light: float, spikes: float) -> dict[str, Input]:
     return {
+        "Shadow Colour": Input(shadow, "What the deepest shadow turns to: no shadow is a hole"),
         "Crease Shade": Input(shade, "How dark it is in creases, between folds and between spikes"),
         "Ridge Light": Input(light, "How light it is on ridges and on the tips of spikes"),
+        "Spike Light": Input(spikes, "How pale spikes are, which take each other's light"),
     }
 
 
@@ -220,7 +226,7 @@ def _drawn(
     graph: Graph, data: bpy.types.NodeOutputs, color: bpy.types.NodeSocket
 ) -> bpy.types.NodeSocket:
     """Add sections: creases and ridges, then lines of equal height."""
-    with graph.section("Creases and ridges"):
+    with graph.section("Spikes, creases and ridges"):
         curvature = data["Curvature"]
         dark = graph.math("MULTIPLY", curvature, -1.0, clamp=True)
         dark = graph.math("MULTIPLY", dark, graph.input("Crease Shade"))
@@ -228,6 +234,8 @@ def _drawn(
         light = graph.math("MULTIPLY", curvature, 1.0, clamp=True)
         light = graph.math("MULTIPLY", light, graph.input("Ridge Light"))
         color = graph.mix(light, color, (1.0, 1.0, 1.0, 1.0), "SOFT_LIGHT")
+        pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
+        color = graph.mix(pale, color, (1.0, 1.0, 1.0, 1.0))
     with graph.section("Lines of equal height"):
         lines = graph.group(
             _shared("Contour Lines", _contours),
@@ -259,6 +267,20 @@ def _wet(graph: Graph, skin: bpy.types.Node) -> None:
     graph.feed(skin.inputs["Subsurface Scale"], 0.008 * WIDTH)
 
 
+def _shaded(
+    graph: Graph, data: bpy.types.NodeOutputs, skin: bpy.types.Node
+) -> bpy.types.NodeSocket:
+    """Add the light that is left in the deepest shadow, between spikes as in a fold."""
+    # Spikes give each other more of it than a few bounces of light bring.
+    pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
+    left = graph.math("MULTIPLY_ADD", pale, 4.0, 1.0)
+    shadow = graph.add("ShaderNodeEmission", Color=graph.input("Shadow Colour"), Strength=left)
+    both = graph.add("ShaderNodeAddShader")
+    graph.feed(both.inputs[0], skin.outputs["BSDF"])
+    graph.feed(both.inputs[1], shadow.outputs["Emission"])
+    return both.outputs["Shader"]
+
+
 def _begin(name: str, panels: Panels, tip: str) -> tuple[Graph, bpy.types.NodeOutputs]:
     graph = Graph(new_group(name, panels, {"Surface": "NodeSocketShader"}, tip))
     with graph.section("What the land says"):
@@ -278,7 +300,7 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.1, 0.15),
             "Translucency": Input(0.2, "How far light goes into the skin"),
-            **_relief(0.4, 0.8),
+            **_relief("190f28", 0.55, 0.9, 0.6),
         },
         "Contour Lines": _lines("2a1016", 0.0, 16.0),
     }
@@ -295,7 +317,7 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
             Subsurface_Radius=(1.0, 0.38, 0.3),
         )
         _wet(graph, skin)
-        graph.output(Surface=skin.outputs["BSDF"])
+        graph.output(Surface=_shaded(graph, data, skin))
     graph.arrange()
     return graph.tree
 
@@ -303,15 +325,15 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
 def _fur(name: str) -> bpy.types.ShaderNodeTree:
     """Fur: matt, dark at its roots, its hue jumping to the complement inside the funnel."""
     panels = {
-        "Palette": _palette("5d3c8c", "8f78c0", "b08ab8", "c68a3c", "e4bd72")
+        "Palette": _palette("5f4aa8", "8470bc", "a97fae", "b5762e", "cf9f52")
         | {
             "Balance": Input(0.62, "Height of the rim of the pit, where the hue jumps", 0.05, 0.95),
             "Jump": Input(0.8, "How suddenly the pit's hues turn into the plate's"),
         },
         "Side": _side("c0566a", 0.45),
         "Edges": _edge("ffd9a0", 0.12, 0.4),
-        "Fur": {**_relief(0.75, 0.45), **_skin(0.05, 0.1)},
-        "Contour Lines": _lines("2a1430", 0.6, 48.0, 1.2),
+        "Fur": {**_relief("1c1026", 0.8, 0.5, 0.12), **_skin(0.05, 0.1)},
+        "Contour Lines": _lines("140818", 0.9, 90.0, 1.2),
     }
     graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
     color = _drawn(graph, data, _hue(graph, data))
@@ -319,7 +341,7 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
         color = graph.mix(_rimmed(graph, data), color, graph.input("Edge Colour"))
         skin = graph.add("ShaderNodeBsdfPrincipled", Base_Color=color)
         _wet(graph, skin)
-        graph.output(Surface=skin.outputs["BSDF"])
+        graph.output(Surface=_shaded(graph, data, skin))
     graph.arrange()
     return graph.tree
 
@@ -327,7 +349,7 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
 def _ink(name: str) -> bpy.types.ShaderNodeTree:
     """Facets with dark outlines, and a glow where the loss is least."""
     panels = {
-        "Palette": _palette("b4a7d5", "8f88c6", "757bbd", "6470b0", "55639f"),
+        "Palette": _palette("b4a7d5", "8880c4", "6a70bd", "5864b4", "4a58a4"),
         "Side": _side("6f5fb0", 0.3),
         "Minimum": {
             "Glow Colour": Input("ff5fa8", "What shines at the lowest loss"),
@@ -336,12 +358,13 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         },
         "Outlines": {
             "Outline Colour": Input("05060c", "Colour of silhouettes"),
-            "Outline": Input(0.75, "How strong silhouettes are"),
-            "Outline Width": Input(0.16, "How far from the edge they begin"),
-            "Facets": Input(1.0, "From smooth to one shade for each facet of the mesh"),
+            "Outline": Input(0.92, "How strong silhouettes are"),
+            "Outline Width": Input(0.22, "How far from the edge they begin"),
+            "Facets": Input(0.7, "From smooth to planes, as if cut"),
+            "Facet Size": Input(0.28, "How much the slope turns from one plane to the next"),
         },
-        "Skin": {**_relief(0.35, 0.5), **_skin(0.1, 0.0)},
-        "Contour Lines": _lines("0b0d1a", 0.8, 18.0),
+        "Skin": {**_relief("11183c", 0.4, 0.7, 0.9), **_skin(0.1, 0.0)},
+        "Contour Lines": _lines("070914", 0.95, 18.0, 2.6),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
     color = _drawn(graph, data, _hue(graph, data))
@@ -351,6 +374,9 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             "SUBTRACT", 1.0, graph.math("MULTIPLY", graph.input("Outline Width"), 0.7)
         )
         outline = graph.map_range(data["Edge"], begin, inner, to=graph.input("Outline"))
+        # All of a spike is an edge.
+        smooth = graph.math("SUBTRACT", 1.0, data["Furred"])
+        outline = graph.math("MULTIPLY", outline, smooth)
         color = graph.mix(outline, color, graph.input("Outline Colour"))
     with graph.section("The minimum glows"):
         glow = graph.map_range(data["Height"], graph.input("Glow Height"), 0.0)
@@ -359,13 +385,19 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         glow = graph.math("MULTIPLY", glow, graph.input("Glow"))
         shine = graph.input("Glow Colour")
     with graph.section("Facets"):
-        facing = graph.add("ShaderNodeNewGeometry")
+        facing = graph.add("ShaderNodeNewGeometry").outputs["Normal"]
+        # A step of the slope's direction is one plane, as if cut.
+        cut = graph.add("ShaderNodeVectorMath", Vector=facing)
+        cut.operation = "SNAP"
+        graph.feed(cut.inputs[1], graph.input("Facet Size"))
+        plane = graph.add("ShaderNodeVectorMath", Vector=cut.outputs["Vector"])
+        plane.operation = "NORMALIZE"
         normal = graph.add("ShaderNodeMix")
         normal.data_type = "VECTOR"
         sockets = {s.identifier: s for s in (*normal.inputs, *normal.outputs)}
         graph.feed(sockets["Factor_Float"], graph.input("Facets"))
-        graph.feed(sockets["A_Vector"], facing.outputs["Normal"])
-        graph.feed(sockets["B_Vector"], facing.outputs["True Normal"])
+        graph.feed(sockets["A_Vector"], facing)
+        graph.feed(sockets["B_Vector"], plane.outputs["Vector"])
         skin = graph.add(
             "ShaderNodeBsdfPrincipled",
             Base_Color=color,
@@ -374,7 +406,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             Emission_Strength=glow,
         )
         _wet(graph, skin)
-        graph.output(Surface=skin.outputs["BSDF"])
+        graph.output(Surface=_shaded(graph, data, skin))
     graph.arrange()
     return graph.tree
 
@@ -382,16 +414,16 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
 def _specimen(name: str) -> bpy.types.ShaderNodeTree:
     """A body under glass: hot at its tip, and lit a little from within."""
     panels = {
-        "Palette": _palette("fff2c4", "f2bf78", "c07050", "8a4638", "5a332c"),
+        "Palette": _palette("ffe9b4", "eebb7c", "c07a5c", "956252", "6e4e46"),
         "Side": _side("b06a3a", 0.0),
         "Heat": {
-            "Heat": Input(0.35, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
+            "Heat": Input(0.2, "How strongly it shines by itself, most at the tip", 0.0, 10.0),
         },
         "Edges": _edge("ffb890", 0.6, 0.28),
         "Skin": {
             **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief(0.25, 0.4),
+            **_relief("1c0f0b", 0.45, 0.5, 0.65),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }
@@ -411,7 +443,7 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
             Emission_Strength=heat,
         )
         _wet(graph, skin)
-        graph.output(Surface=skin.outputs["BSDF"])
+        graph.output(Surface=_shaded(graph, data, skin))
     graph.arrange()
     return graph.tree
 

@@ -168,7 +168,7 @@ def test_a_look_is_one_group_without_noise_that_an_artist_understands(empty, nam
     assert group.name == name.title()
     inputs = [i for i in group.interface.items_tree if i.item_type == "SOCKET"]
     inputs = [i for i in inputs if i.in_out == "INPUT"]
-    assert 15 <= len(inputs) <= 26
+    assert 15 <= len(inputs) <= 28
     for given in inputs:
         assert re.fullmatch(r"[A-Z][a-z]+( [A-Z][a-z]+)?", given.name), given.name
         assert len(given.description) > 15 and not given.description.endswith("."), given.name
