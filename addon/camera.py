@@ -371,10 +371,11 @@ def measured(
         placed = filming.matrix_world
         eyes.append(placed.translation.copy())
         axes.append([placed.col[axis].xyz.normalized() for axis in range(3)])
-        seen.append(world_to_camera_view(scene, filming, subject)[:2])
-        inward = ground.matrix_world.inverted()
+        inward, there = ground.matrix_world.inverted(), _Ground(ground, graph)
         eye, aim = np.array(inward @ eyes[-1]), np.array(inward @ subject)
-        there = _Ground(ground, graph)
+        if rig.over:
+            aim = there.unburied(aim)
+        seen.append(world_to_camera_view(scene, filming, ground.matrix_world @ Vector(aim))[:2])
         clearances.append(there.clearance(eye))
         hidden.append(there.hidden(eye, aim))
         if count % 8 == 0:
@@ -429,6 +430,10 @@ class _Ground:
         if self.terrain:
             return float(self.terrain.clearance(np.zeros(1), eye[None])[0])
         return self.tree.find_nearest(Vector(eye))[3]
+
+    def unburied(self, subject: np.ndarray) -> np.ndarray:
+        """Return where over fur a place in it is seen."""
+        return self.terrain.unburied(np.zeros(1), subject[None])[0] if self.terrain else subject
 
     def hidden(self, eye: np.ndarray, subject: np.ndarray) -> bool:
         if self.terrain:

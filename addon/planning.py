@@ -111,9 +111,8 @@ class Plan:
     @property
     def azimuth(self) -> float:
         """Where the camera is half-way through the first act, in degrees as framings count."""
-        x, y = (
-            spline((self.acts[0].first + self.acts[0].last) / 2)[0] for spline in self.place[:2]
-        )
+        middle = (self.acts[0].first + self.acts[0].last) / 2
+        x, y = (spline(middle)[0] for spline in self.place[:2])
         return float(np.degrees(np.arctan2(x, -y)))
 
 
@@ -534,7 +533,7 @@ class _Planner:
         if self.rig.looks_at == "between":
             return begin
         best, least = begin, self._price(follow, extent, begin)
-        turns = TURNS if self.rig.looks_at == "minimizer" else TURNS[:5]
+        turns = TURNS if self.rig.looks_at == "minimizer" else TURNS[:7]
         around = [Moved(*moved) for moved in product(turns, RAISES, FARTHER)]
         for attempts in (around, None, None, None, None):  # then finer ones, near to the best
             for moved in attempts or _near(best):
@@ -559,11 +558,11 @@ class _Planner:
         price = moved.departure()
         if price < limit:
             hidden = self._hidden(shot)
-            price += 2 * hidden + 30 * max(0.0, hidden - allowed)
+            price += 0.5 * hidden + 30 * max(0.0, hidden - allowed)
         if price < limit:
             filled = np.array([self._filled(shot, index) for index in self.few])
             price += 10 * np.maximum(0.0, rig.filled[0] - filled).mean()
-            price += 10 * np.maximum(0.0, filled - rig.filled[1]).mean()
+            price += 10 * max(0.0, filled.max() - rig.filled[1])
         if price < limit and rig.borders < 4:
             price += 3 * max(0.0, self._most_borders(shot) - rig.borders)
         if price < limit:

@@ -128,7 +128,7 @@ def test_acts_that_ease_are_one_path():
     assert [[act.rig for act in take] for take in groups] == [["orbit", "wide"], ["below"]]
     found = plan(groups[0], land, FPS, ASPECT)
     assert found.motion.faults() == []
-    assert found.lens(1) == pytest.approx(50)
+    assert found.lens(1) == pytest.approx(28)
     assert found.lens(192) == pytest.approx(35)
 
 
