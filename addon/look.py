@@ -8,13 +8,14 @@ dressed in another look.
 from __future__ import annotations
 
 import zlib
+from itertools import product
 
 import bpy
 
 from .graph import linear, signature
 from .lighting import RIGS, look_world, rig, set_lamp, set_view, set_world
 from .materials import GROUPS, NOTE, glowing_material, look_material
-from .shots import lands_of, parts_of
+from .shots import lands_of, named, parts_of
 
 __all__ = ["LOOKS", "dress", "glowing_material", "grade", "lights", "linear", "material", "world"]
 
@@ -106,9 +107,9 @@ def dress(
     lands = lands_of(collection)
     kept = _exchange(lands, _known(name), overwrite)
     there = parts_of(collection)
-    for part, lamp in RIGS[name].items():
-        thing = there.get(part)
-        if thing is None or thing.type != "LIGHT" or not lands:
+    for (part, lamp), n in product(RIGS[name].items(), range(len(lands))):
+        thing = there.get(named(part, n))
+        if thing is None or thing.type != "LIGHT":
             continue
         if overwrite or _untouched(thing):
             set_lamp(thing, lamp, lands[0]["relief"])

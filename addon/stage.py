@@ -28,7 +28,7 @@ from .shots import MARK, Options, made_with, named, note, parts_of, source_of
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
 
-KEYED = ("Bead", "Minimizer", "Live loss", "Badge", "Step", "Learning Rate")
+KEYED = ("Bead", "Minimizer", "Focus", "Live loss", "Badge", "Step", "Learning Rate")
 """Beginnings of the names of parts, cameras aside, that are keyed with what follows from losses."""
 
 BESIDE = 1.12
@@ -332,7 +332,11 @@ def _scenery(
     for n in range(len(shown)):
         made[named("Bead", n)] = bead = overlays.bead(seen)
         bead.parent = lands[named("Land", n)]
-    made |= look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
+    beside = settings.arrange == "side"
+    for n in range(len(shown) if beside else 1):
+        lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
+        lamps["Light Rig"].location.x = n * BESIDE * surface.WIDTH
+        made |= {named(part, n): lamp for part, lamp in lamps.items()}
     filming = made.get("Camera Now", lens)
     lines = len(_sentences(sequence))
     made |= overlays.make_overlays(

@@ -387,6 +387,13 @@ def test_several_surfaces(pair, arrange, apart):
     assert [len(land.data.vertices) for land in (first, second)] == [33 * 33, 21 * 21]
     parts = shots.parts_of(shot)
     assert {"Bead", "Bead 2", "Live loss", "Live loss 2", "Camera"} <= set(parts)
+    assert ("Light Rig 2" in parts) == (arrange == "side")
+    assert all(
+        parts[name].location.x == pytest.approx(apart) for name in parts if name == "Light Rig 2"
+    )
+    before = {name: parts[name].data.energy for name in ("Key", "Key 2") if name in parts}
+    assert stage.dress(shot, bpy.context.scene, "ink") == []
+    assert all(parts[name].data.energy != watts for name, watts in before.items())
     bpy.context.scene.frame_set(120)
     graph = bpy.context.evaluated_depsgraph_get()
     for land, bead in ((first, "Bead"), (second, "Bead 2")):
