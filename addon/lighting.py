@@ -49,7 +49,7 @@ class Lamp:
 
 RIGS = {
     "flesh": {
-        "Key": Lamp((0.66, -0.46, 0.5), 0.12, 3300, "ffdcc2"),
+        "Key": Lamp((0.66, -0.46, 0.5), 0.12, 3000, "ffdcc2"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.06, 1600, "b9b4ff"),
         "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 470, "c9a6f5"),
         "Sky": Lamp((0.8, 0.3, 1.75), 0.1, 2200, "ffdcc2", aim=0.9),
@@ -65,14 +65,14 @@ RIGS = {
     "ink": {
         "Key": Lamp((0.64, -0.5, 0.5), 0.12, 2300, "e6e6ff"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.08, 1300, "8fa0ff"),
-        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 450, "d0c8ff"),
+        "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 420, "e4e0ff"),
         "Sky": Lamp((0.8, 0.3, 1.75), 0.1, 1700, "dfe2ff", aim=0.9),
         "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 110, "ff9ccb", aim=0.0, spread=80),
     },
     "specimen": {
         "Key": Lamp((0.7, -0.44, 0.55), 0.14, 2400, "fff0dc"),
         "Rim": Lamp((-0.65, 0.55, 0.45), 0.08, 900, "ffd0a8"),
-        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 120, "ffe4d4"),
+        "Fill": Lamp((-0.8, -0.6, -0.3), 0.9, 60, "ffe4d4"),
         "Sky": Lamp((0.8, 0.3, 1.75), 0.1, 2300, "fff0dc", aim=0.9),
         "Funnel": Lamp((0.0, 0.0, 2.4), 0.2, 100, "ffcf9a", aim=0.0, spread=80),
     },
@@ -106,9 +106,9 @@ class Grade:
 
 GRADES = {
     "flesh": Grade("000000", "b9a0d8", 0.03),
-    "fur": Grade("0e0a12", "8f7fb8", 0.03, exposure=-0.2),
+    "fur": Grade("0e0a12", "8f7fb8", 0.03, exposure=0.1),
     "ink": Grade("000000", "98a2d8", 0.03, exposure=0.35),
-    "specimen": Grade("140d0b", "d8c4bc", 0.02, exposure=0.2),
+    "specimen": Grade("140d0b", "d8c4bc", 0.01, exposure=0.2),
 }
 
 

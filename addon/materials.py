@@ -363,7 +363,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             "Facets": Input(0.7, "From smooth to planes, as if cut"),
             "Facet Size": Input(0.28, "How much the slope turns from one plane to the next"),
         },
-        "Skin": {**_relief("11183c", 0.4, 0.7, 0.9), **_skin(0.1, 0.0)},
+        "Skin": {**_relief("0e1434", 0.4, 0.7, 0.9), **_skin(0.1, 0.0)},
         "Contour Lines": _lines("070914", 0.95, 18.0, 2.6),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
@@ -423,7 +423,7 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief("1c0f0b", 0.45, 0.5, 0.65),
+            **_relief("170c09", 0.45, 0.5, 0.65),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }
