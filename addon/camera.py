@@ -21,10 +21,13 @@ from .animation import forget, key_spline, untouched
 from .camerawork import Motion, Spline, measure
 from .cuts import TAKE, cameras_of, cutting
 from .planning import Plan, off_third, plan
-from .rigs import RIGS, Act, takes
+from .rigs import RIGS, Act, Rig, joined, takes
 from .shots import named
 from .surface import GRID, WIDTH
 from .terrain import NEAR, Terrain
+
+AND = " - "
+"""Between the rigs that one camera films by, in the name of its take."""
 
 PARTS = ("Minimizer", "Camera Rig", "Camera", "Focus")
 """What each take has."""
@@ -217,7 +220,7 @@ def _cast(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan) -> Non
         leaning.enabled = planned.bank is not None
     first, last = planned.acts[0], planned.acts[-1]
     camera[TAKE] = {
-        "name": " - ".join(act.rig for act in planned.acts),
+        "name": AND.join(act.rig for act in planned.acts),
         "rig": first.rig,
         "first": first.first,
         "last": last.last,
@@ -325,7 +328,7 @@ def measured_takes(scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]) -
     found = {}
     for camera in cameras_of(parts):
         n = next(n for n in range(len(parts)) if parts.get(named("Camera", n)) == camera)
-        rig = RIGS.get(camera.get(TAKE, {}).get("rig", "ride"), RIGS["ride"])
+        rig = _rig(camera)
         aim = parts.get(named("Minimizer", n))
         subject = parts.get("Bead", aim) if rig.looks_at == "minimizer" else aim
         if subject and "Land" in parts:
@@ -357,7 +360,7 @@ def measured(
         With the bounds of the camera's rig.
     """
     take = camera.get(TAKE, {})
-    rig = RIGS.get(take.get("rig", "ride"), RIGS["ride"])
+    rig = _rig(camera)
     if frames is None:
         first, last = take.get("first", scene.frame_start), take.get("last", scene.frame_end)
         frames = range(max(scene.frame_start, int(first)), min(scene.frame_end, int(last)) + 1)
@@ -398,6 +401,12 @@ def measured(
         borders=float(max(borders)),
         allowed=(("borders", float(rig.borders)), *rig.allowed),
     )
+
+
+def _rig(camera: bpy.types.Object) -> Rig:
+    """Return the rig of a camera, with its bounds; that of any other camera is the first."""
+    names = camera.get(TAKE, {}).get("name", "").split(AND)
+    return joined([name for name in names if name in RIGS] or [next(iter(RIGS))])
 
 
 class _Ground:

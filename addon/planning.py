@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camerawork import CLEAR, Motion, Spline, calm_track, ease, fit_spline, measure
-from .rigs import RIGS, Act, Framing, Rig
+from .rigs import RIGS, Act, Framing, Rig, joined
 from .terrain import Terrain
 
 Array = NDArray[np.float64]
@@ -105,8 +105,8 @@ class Plan:
 
     @property
     def rig(self) -> Rig:
-        """The first act's, which lends its bounds to all."""
-        return RIGS[self.acts[0].rig]
+        """The first act's, with the bounds of all."""
+        return joined([act.rig for act in self.acts])
 
     @property
     def azimuth(self) -> float:
@@ -230,7 +230,7 @@ class _Planner:
 
     def __init__(self, acts: list[Act], terrain: Terrain, fps: float, aspect: float) -> None:
         self.acts, self.terrain, self.fps, self.aspect = acts, terrain, fps, aspect
-        self.rig = RIGS[acts[0].rig]
+        self.rig = joined([act.rig for act in acts])
         self.frames = np.arange(acts[0].first, acts[-1].last + 1)
         self.when = terrain.at(self.frames, terrain.when)
         self.seconds = max(len(self.frames) - 1, 1) / fps
@@ -238,10 +238,12 @@ class _Planner:
         self.aims: dict[tuple[float, float], tuple[list[Spline], Array]] = {}
         self.wish = self._wish()
         self.pull = self._pull()
+        self.places = self._places()
         self.looked, self.glimpsed = (
             np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int))
             for count in (LOOKS, GLIMPSES)
         )
+        self.sides = np.stack([terrain.border(when) for when in self._snapshots(self.looked)])
         self.few = self.looked[np.linspace(0, len(self.looked) - 1, 3).round().astype(int)]
 
     # What is wanted
@@ -303,7 +305,7 @@ class _Planner:
 
     def _subject(self, extent: float) -> tuple[Array, Array]:
         """Return where what is looked at is, ``(n, 3)``, and the azimuths ``(n,)`` behind it."""
-        places = self._places()
+        places = self.places
         level = np.zeros(len(places))
         if self.rig.looks_at == "between":
             if not self.terrain.others:
@@ -433,7 +435,7 @@ class _Planner:
         eyes = plan.start + plan.follow * (aim - plan.start) + place
         subject = aim
         if self.rig.looks_at == "minimizer":
-            subject = self._places()
+            subject = self.places
         return _Shot(eyes, aim, subject, *view.T)
 
     # What it looks like
@@ -449,7 +451,7 @@ class _Planner:
             off_third=float(off_third(x, y).max()),
             inside=float(np.minimum.reduce([x, 1 - x, y, 1 - y]).min()),
             hidden=self._hidden(shot),
-            borders=self._most_borders(shot),
+            borders=self._borders(shot),
             allowed=(("borders", float(self.rig.borders)), *self.rig.allowed),
         )
 
@@ -477,32 +479,29 @@ class _Planner:
             shot.rise[index].reshape(shape) + zoom * seen[..., 1] * higher,
         )
 
-    def _snapshot(self, index: int) -> float:
-        """Return the snapshot of the coarse land that is nearest to a frame's."""
+    def _snapshots(self, index: NDArray) -> Array:
+        """Return the snapshots of the coarse land that are nearest to those of frames."""
         known = self.terrain.known
-        return float(known[np.abs(known - self.when[index]).argmin()])
+        return known[np.abs(known - self.when[index][:, None]).argmin(axis=1)]
 
-    def _borders(self, shot: _Shot, index: int) -> int:
-        """Return how many sides of the land are seen at a frame."""
-        snapshot = self._snapshot(index)
-        sides = self.terrain.border(snapshot)
-        x, y = self._project(shot, np.array([index]), sides[None])
-        seen = ((x > 0) & (x < 1) & (y > 0) & (y < 1))[0]
-        points = sides[seen]
-        eyes = np.tile(shot.eyes[index], (len(points), 1))
-        seen[seen] = ~self.terrain.hidden(np.full(len(points), snapshot), eyes, points)
-        return int((seen.sum(axis=1) > 2).sum())
-
-    def _most_borders(self, shot: _Shot) -> float:
+    def _borders(self, shot: _Shot) -> float:
         """Return how many sides of the land are seen at a time, at most."""
-        return float(max(self._borders(shot, index) for index in self.looked[::2]))
+        index, when, sides = self.looked, self._snapshots(self.looked), self.sides
+        x, y = self._project(shot, index, sides)
+        seen = (x > 0) & (x < 1) & (y > 0) & (y < 1)
+        at = np.nonzero(seen)[0]
+        seen[seen] = ~self.terrain.hidden(when[at], shot.eyes[index][at], sides[seen])
+        return float((seen.sum(axis=2) > 1).sum(axis=1).max())
 
-    def _filled(self, shot: _Shot, index: int) -> float:
-        """Return how much of the picture the land fills at a frame."""
+    def _filled(self, shot: _Shot) -> Array:
+        """Return how much of the picture the land fills, at a few frames."""
         x, y = (a.ravel() for a in np.meshgrid(*(np.linspace(0.05, 0.95, n) for n in (10, 6))))
-        rays, reach = self._rays(shot, index, x, y)
-        hit = self.terrain.hit(self._snapshot(index), shot.eyes[index], rays, reach)
-        return float(np.isfinite(hit).mean())
+        found = []
+        for index, when in zip(self.few, self._snapshots(self.few), strict=True):
+            rays, reach = self._rays(shot, index, x, y)
+            hit = self.terrain.hit(when, shot.eyes[index], rays, reach)
+            found.append(np.isfinite(hit).mean())
+        return np.array(found)
 
     def _rays(self, shot: _Shot, index: int, x: Array, y: Array) -> tuple[Array, float]:
         """Return where places in the picture ``(n,)`` are looked for, and how far away at most."""
@@ -520,8 +519,8 @@ class _Planner:
         """
         x, y = np.linspace(0.3, 0.8, 6), np.full(6, BEFORE)
         rays, reach = self._rays(shot, 0, x, y)
-        away = self.terrain.hit(self._snapshot(0), shot.eyes[0], rays, reach)
-        most = 0.75 * float(np.linalg.norm(shot.aim[0] - shot.eyes[0]))
+        away = self.terrain.hit(self._snapshots(self.few)[0], shot.eyes[0], rays, reach)
+        most = 0.6 * float(np.linalg.norm(shot.aim[0] - shot.eyes[0]))
         away = np.fmin(away, most)
         nearest = int(away.argmin())
         return shot.eyes[0] + away[nearest] * rays[nearest]
@@ -558,13 +557,13 @@ class _Planner:
         price = moved.departure()
         if price < limit:
             hidden = self._hidden(shot)
-            price += 0.5 * hidden + 30 * max(0.0, hidden - allowed)
+            price += 3 * hidden + 30 * max(0.0, hidden - allowed)
         if price < limit:
-            filled = np.array([self._filled(shot, index) for index in self.few])
+            filled = self._filled(shot)
             price += 10 * np.maximum(0.0, rig.filled[0] - filled).mean()
             price += 10 * max(0.0, filled.max() - rig.filled[1])
         if price < limit and rig.borders < 4:
-            price += 3 * max(0.0, self._most_borders(shot) - rig.borders)
+            price += 3 * max(0.0, self._borders(shot) - rig.borders)
         if price < limit:
             price += 300 * max(0.0, CLEARANCE - self._clearance(shot))
         return price

@@ -106,7 +106,7 @@ RIGS = {
         allowed=(("tilt", 12.0),),
     ),
     "orbit": Rig(
-        Framing(28, 65, 36, 0.8, 60, 0.34, 0.31, 0.3),
+        Framing(28, 65, 36, 0.8, 60, 0.34, 0.29, 0.3),
         climb=16,
         dolly=0.2,
         elevations=(12, 65),
@@ -134,7 +134,7 @@ RIGS = {
         borders=1,
         filled=(0.75, 1.0),
         pull=1.5,
-        allowed=(("hidden", 0.6),),
+        allowed=(("hidden", 0.2),),
     ),
     "wide": Rig(
         Framing(35, 35, 28, 1.15, 16, 0.36, 0.35, 0.2),
@@ -273,6 +273,20 @@ def _start(table: dict[str, Any], n: int) -> float:
 
 def _frame(share: float, last_frame: float) -> float:
     return float(round(1 + share * (last_frame - 1)))
+
+
+def joined(names: list[str]) -> Rig:
+    """Return the rig of acts that one camera takes: the first, with the widest bounds of all."""
+    found = [RIGS[name] for name in names]
+    lows, highs = zip(*(rig.elevations for rig in found), strict=True)
+    emptiest, fullest = zip(*(rig.filled for rig in found), strict=True)
+    return replace(
+        found[0],
+        elevations=(min(lows), max(highs)),
+        borders=max(rig.borders for rig in found),
+        filled=(min(emptiest), max(fullest)),
+        allowed=tuple(sorted(bound for rig in found for bound in rig.allowed)),
+    )
 
 
 def takes(acts: list[Act]) -> list[list[Act]]:

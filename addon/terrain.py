@@ -165,7 +165,7 @@ class Terrain:
         near = self.height(when[:, None], places[:, :1] + dx, places[:, 1:2] + dy)
         near = np.where(np.isnan(near), places[:, 2:], near)
         buried = near[:, len(step) ** 2 // 2] - places[:, 2] > NEAR * self.width
-        z = np.where(buried, np.percentile(near, 75, axis=1), places[:, 2])
+        z = np.where(buried, near.max(axis=1), places[:, 2])
         return np.column_stack([places[:, :2], z])
 
 
