@@ -126,8 +126,9 @@ def _contours(name: str) -> bpy.types.ShaderNodeTree:
     above = graph.math("GREATER_THAN", band, 0.5)
     below = graph.math("LESS_THAN", band, graph.math("SUBTRACT", count, 0.5))
     line = graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below))
-    # Nor on spikes, where they would be a scribble.
+    # Nor on spikes, where they would be a scribble: these are bent, or steeper than a fold.
     smooth = graph.math("SUBTRACT", 1.0, data["Furred"])
+    smooth = graph.math("MULTIPLY", smooth, graph.map_range(data["Slope"], 0.96, 0.88))
     graph.output(Line=graph.math("MULTIPLY", line, smooth))
     graph.arrange()
     return tree
@@ -332,7 +333,7 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
         },
         "Side": _side("c0566a", 0.45),
         "Edges": _edge("ffd9a0", 0.12, 0.4),
-        "Fur": {**_relief("1c1026", 0.8, 0.5, 0.12), **_skin(0.05, 0.1)},
+        "Fur": {**_relief("1c1026", 0.7, 0.6, 0.3), **_skin(0.05, 0.1)},
         "Contour Lines": _lines("140818", 0.9, 90.0, 1.2),
     }
     graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
