@@ -274,7 +274,7 @@ def _shaded(
     """Add the light that is left in the deepest shadow, between spikes as in a fold."""
     # Spikes give each other more of it than a few bounces of light bring.
     pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
-    left = graph.math("MULTIPLY_ADD", pale, 4.0, 1.0)
+    left = graph.math("MULTIPLY_ADD", pale, 8.0, 1.0)
     shadow = graph.add("ShaderNodeEmission", Color=graph.input("Shadow Colour"), Strength=left)
     both = graph.add("ShaderNodeAddShader")
     graph.feed(both.inputs[0], skin.outputs["BSDF"])
