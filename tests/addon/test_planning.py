@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from addon.planning import plan
-from addon.rigs import RIGS, Act, of_tables, takes
+from addon.rigs import RIGS, Act, joined, of_tables, takes
 from addon.terrain import Terrain
 
 FPS, ASPECT = 12, 16 / 9
@@ -130,6 +130,13 @@ def test_acts_that_ease_are_one_path():
     assert found.motion.faults() == []
     assert found.lens(1) == pytest.approx(28)
     assert found.lens(192) == pytest.approx(35)
+
+
+def test_what_one_camera_takes_has_the_widest_bounds_of_its_acts():
+    both = joined(["orbit", "coaster", "wide"])
+    assert (both.borders, both.framing) == (4, RIGS["orbit"].framing)
+    assert dict(both.allowed) == {"tilt": 12}
+    assert both.elevations == (-18, 65)
 
 
 @pytest.mark.parametrize(
