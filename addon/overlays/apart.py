@@ -20,6 +20,9 @@ from .picture import drive
 SAMPLES = 24
 """Enough for smooth edges: there is no other noise."""
 
+LEAST_SAMPLES = 8
+"""Where nothing is, which is most of the picture."""
+
 SHARP = 1.2
 """Width of the pixel filter."""
 
@@ -86,7 +89,8 @@ def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
     render.film_transparent = True
     render.use_persistent_data = True
     cycles.device = scene.cycles.device
-    cycles.samples, cycles.use_adaptive_sampling = SAMPLES, False
+    cycles.samples, cycles.use_adaptive_sampling = SAMPLES, True
+    cycles.adaptive_threshold, cycles.adaptive_min_samples = 0.01, LEAST_SAMPLES
     cycles.use_denoising = False
     cycles.filter_width = SHARP
     cycles.max_bounces = 0
