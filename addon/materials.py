@@ -92,14 +92,17 @@ def _data(name: str) -> bpy.types.ShaderNodeTree:
     bent = graph.math("MULTIPLY", graph.math("SUBTRACT", point, 0.5), CURVATURE)
     # The root brings out what is smooth, and holds back what is furred.
     much = graph.math("SQRT", graph.math("ABSOLUTE", bent))
+    slope = graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True))
+    # Spikes are bent at their ends; in between they are steeper than a fold is.
+    wall = graph.map_range(slope, 0.9, 0.97)
     far = graph.add("ShaderNodeCameraData").outputs["View Distance"]
     graph.output(
         Height=graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"], clamp=True),
         Side=graph.map_range(axes["X"], -0.35 * WIDTH, 0.35 * WIDTH),
-        Slope=graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True)),
+        Slope=slope,
         Edge=graze,
         Curvature=graph.math("MULTIPLY", much, graph.math("SIGN", bent)),
-        Furred=graph.map_range(much, 0.3, 0.55),
+        Furred=graph.math("MAXIMUM", graph.map_range(much, 0.3, 0.55), wall),
         Relief=graph.math("DIVIDE", relief.outputs["Fac"], WIDTH),
         Distance=graph.math("DIVIDE", far, WIDTH),
     )
@@ -126,9 +129,8 @@ def _contours(name: str) -> bpy.types.ShaderNodeTree:
     above = graph.math("GREATER_THAN", band, 0.5)
     below = graph.math("LESS_THAN", band, graph.math("SUBTRACT", count, 0.5))
     line = graph.math("MULTIPLY", line, graph.math("MULTIPLY", above, below))
-    # Nor on spikes, where they would be a scribble: these are bent, or steeper than a fold.
+    # Nor on spikes, where they would be a scribble.
     smooth = graph.math("SUBTRACT", 1.0, data["Furred"])
-    smooth = graph.math("MULTIPLY", smooth, graph.map_range(data["Slope"], 0.96, 0.88))
     graph.output(Line=graph.math("MULTIPLY", line, smooth))
     graph.arrange()
     return tree
@@ -274,7 +276,7 @@ def _shaded(
     """Add the light that is left in the deepest shadow, between spikes as in a fold."""
     # Spikes give each other more of it than a few bounces of light bring.
     pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
-    left = graph.math("MULTIPLY_ADD", pale, 8.0, 1.0)
+    left = graph.math("MULTIPLY_ADD", pale, 7.0, 1.0)
     shadow = graph.add("ShaderNodeEmission", Color=graph.input("Shadow Colour"), Strength=left)
     both = graph.add("ShaderNodeAddShader")
     graph.feed(both.inputs[0], skin.outputs["BSDF"])
@@ -301,7 +303,7 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.1, 0.15),
             "Translucency": Input(0.2, "How far light goes into the skin"),
-            **_relief("190f28", 0.55, 0.9, 0.6),
+            **_relief("190f28", 0.55, 0.9, 0.42),
         },
         "Contour Lines": _lines("2a1016", 0.0, 16.0),
     }
@@ -364,7 +366,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             "Facets": Input(0.7, "From smooth to planes, as if cut"),
             "Facet Size": Input(0.28, "How much the slope turns from one plane to the next"),
         },
-        "Skin": {**_relief("0e1434", 0.4, 0.7, 0.9), **_skin(0.1, 0.0)},
+        "Skin": {**_relief("0e1434", 0.4, 0.7, 0.6), **_skin(0.1, 0.0)},
         "Contour Lines": _lines("070914", 0.95, 18.0, 2.6),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
@@ -424,7 +426,7 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief("170c09", 0.45, 0.5, 0.65),
+            **_relief("170c09", 0.45, 0.5, 0.55),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }
