@@ -93,8 +93,9 @@ def _data(name: str) -> bpy.types.ShaderNodeTree:
     # The root brings out what is smooth, and holds back what is furred.
     much = graph.math("SQRT", graph.math("ABSOLUTE", bent))
     slope = graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True))
-    # Spikes are bent at their ends; in between they are steeper than a fold is.
+    # Spikes are bent at their ends; in between they are bent less, but steeper than a fold is.
     wall = graph.map_range(slope, 0.9, 0.97)
+    wall = graph.math("MULTIPLY", wall, graph.map_range(much, 0.15, 0.3))
     far = graph.add("ShaderNodeCameraData").outputs["View Distance"]
     graph.output(
         Height=graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"], clamp=True),
