@@ -23,8 +23,11 @@ SAMPLED = 6
 SHEET = (3, 4)
 """Rows and columns of the contact sheet."""
 
-CUT = 12.0
-"""Mean change of the pixels' luma from which on it is a cut, of 255."""
+CUT, TILES = 12.0, 9
+"""Mean change of luma from which on it is a cut, of 255, between tiles of so many in a column.
+
+Of single pixels it would be one wherever fine spikes move.
+"""
 
 BLOCK = 4
 """Pixels of a block whose flicker is measured: noise of single pixels is grain."""
@@ -110,13 +113,14 @@ def judge_film(
     before = None
     for number, picture in enumerate(frames):
         shown = luma(picture)
-        is_cut = before is not None and np.abs(shown - before).mean() > CUT
+        tiles = _blocks(shown, max(shown.shape[0] // TILES, 1))
+        is_cut = before is not None and np.abs(tiles - before).mean() > CUT
         if is_cut:
             cuts.append(number)
         calm.add(shown, is_cut)
         light.append(shown.mean())
         kept.add(picture)
-        before = shown
+        before = tiles
         progress()
     change = 100 * np.abs(np.diff(light)) / 255
     change[[number - 1 for number in cuts]] = 0.0
@@ -158,10 +162,8 @@ class _Flicker:
         self.found: list[float] = []
 
     def add(self, shown: Picture, is_cut: bool) -> None:
-        rows, cols = (n // BLOCK for n in shown.shape)
-        blocks = shown[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
         self.last = [] if is_cut else self.last[-2:]
-        self.last.append(blocks.mean(axis=(1, 3)))
+        self.last.append(_blocks(shown, BLOCK))
         if len(self.last) == 3:
             before, now, after = self.last
             subject = now > 12
@@ -170,6 +172,13 @@ class _Flicker:
 
     def mean(self) -> float:
         return 100 * float(np.mean(self.found)) / 255 if self.found else 0.0
+
+
+def _blocks(shown: Picture, size: int) -> Picture:
+    """Return the means of square blocks of a luma ``(height, width)``."""
+    rows, cols = (n // size for n in shown.shape)
+    blocks = shown[: rows * size, : cols * size].reshape(rows, size, cols, size)
+    return blocks.mean(axis=(1, 3))
 
 
 def _spread(pictures: list[Picture], count: int) -> list[Picture]:

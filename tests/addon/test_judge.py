@@ -61,6 +61,14 @@ def test_a_step_of_light_is_measured_and_a_cut_is_none():
     assert gates["frames"].value == len(sheet) == 7
 
 
+def test_fine_spikes_that_move_are_no_cut():
+    lit = np.random.default_rng(0).uniform(40, 200, (90, 160, 1)) * np.ones(3)
+    moving = [np.roll(lit, n, axis=1) for n in range(8)]
+    gates = by_name(judge_film.judge_film(moving, "fur")[0])
+    assert gates["cuts"].value == 0
+    assert gates["luma change a frame, percent"].passed
+
+
 def test_flicker_is_what_turns_back_and_motion_is_none():
     flickering = [steady(100 + 2 * (-1) ** n) for n in range(12)]
     brightening = [steady(100 + 2 * n) for n in range(12)]
