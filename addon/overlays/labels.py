@@ -108,9 +108,9 @@ def live_loss(
         Back=0.006,
     ).outputs[0]
     text = graph.painted(graph.moved(text, left, low), paint.bright())
-    gone = 1.0 - ahead * inside
-    drawn = graph.stored(graph.together(behind, reticle, leader, text), paint.FADE, gone)
-    graph.output(Geometry=_in_picture(graph, drawn, frame))
+    gone = 1.0 - ahead * inside  # the number stays, even where the minimizer is out of the picture
+    leading = graph.stored(graph.together(reticle, leader), paint.FADE, gone)
+    graph.output(Geometry=_in_picture(graph, graph.together(behind, leading, text), frame))
     return _label(graph, mark)
 
 
