@@ -70,6 +70,8 @@ def _paint(
             return material
     material = bpy.data.materials.new(name)
     material[PAINT] = name
+    # In solid shading there is no soft end: a hard rectangle would only be in the way.
+    material.diffuse_color = (*linear(color), 0.0 if soft else alpha)
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     graph = Nodes(tree)

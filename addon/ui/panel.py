@@ -117,8 +117,8 @@ def _overlays(
     layout: bpy.types.UILayout, scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]
 ) -> None:
     """Draw every overlay with its icons, and texts to be edited where they stand."""
-    names = tuple(name for names in overlays.OVERLAYS.values() for name in names)
-    there = {name: part for name, part in parts.items() if name.startswith(names)}
+    names = [name for names in overlays.OVERLAYS.values() for name in names]
+    there = {n: part for name in names for n, part in parts.items() if n.startswith(name)}
     if not there:
         return
     header, body = layout.panel("moving_lands_overlays", default_closed=True)
