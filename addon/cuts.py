@@ -64,37 +64,6 @@ def bind(scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]) -> None:
             marker.camera = camera
 
 
-def retarget(parts: dict[str, bpy.types.Object]) -> None:
-    """Let what stands before the first camera stand before each that films."""
-    now, first = parts.get("Camera Now"), parts["Camera"]
-    if not now:
-        return
-    ours = {*cameras_of(parts), now, *(t for n, t in parts.items() if n.startswith("Fade"))}
-    for part in set(parts.values()) - ours:
-        if part.parent == first:
-            part.parent = now
-        for constraint in part.constraints:
-            if getattr(constraint, "target", None) == first:
-                constraint.target = now
-        owners = [part, *(m.node_group for m in part.modifiers if m.type == "NODES")]
-        for owner in owners:
-            for curve in owner.animation_data.drivers if owner and owner.animation_data else ():
-                _retarget_driver(curve.driver, first, now)
-
-
-def _retarget_driver(
-    driver: bpy.types.Driver, first: bpy.types.Object, now: bpy.types.Object
-) -> None:
-    for variable in driver.variables:
-        for target in variable.targets:
-            if target.id == first:
-                target.id = now
-            elif target.id == first.data and target.data_path in NOW:
-                path = target.data_path
-                target.id_type, target.id = "OBJECT", now
-                target.data_path = f'["{path}"]'
-
-
 def _now(cameras: list[bpy.types.Object]) -> bpy.types.Object:
     """Build an Empty that is where the camera is that films, and knows its lens."""
     now = bpy.data.objects.new("Camera Now", None)

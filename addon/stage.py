@@ -342,7 +342,6 @@ def _scenery(
     made |= overlays.make_overlays(
         bpy.context.scene, filming, lands | made, shown, aspect, lines, settings.overlays
     )
-    cuts.retarget(made)
     return made
 
 

@@ -248,10 +248,7 @@ class Recipe:
 
 
 def read_recipe(
-    text: str,
-    source: str,
-    quality: str | None = None,
-    changes: dict[str, Any] | None = None,
+    text: str, source: str, quality: str | None = None, changes: dict[str, Any] | None = None
 ) -> Recipe:
     """Read and check a recipe.
 

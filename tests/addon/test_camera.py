@@ -10,6 +10,7 @@ from mathutils import Vector
 
 from addon import camera, compat, cuts, surface
 from addon.heights import fit
+from addon.overlays.picture import drive
 from addon.rigs import RIGS, Act
 from addon.sequence import open_sequence
 from addon.terrain import survey
@@ -282,17 +283,12 @@ def test_camera_now_is_where_the_camera_is_that_films(scene, three):
         assert shown["shift_y"] == pytest.approx(scene.camera.data.shift_y, rel=1e-4)
 
 
-def test_text_before_the_first_camera_comes_to_stand_before_all(scene, three):
+def test_text_stands_before_whichever_camera_films(scene, three):
     parts, _, _ = three
     text = bpy.data.objects.new("text", None)
     scene.collection.objects.link(text)
-    text.parent, text.location.z = parts["Camera"], -0.5
-    curve = text.driver_add("scale", 0)
-    variable = curve.driver.variables.new()
-    variable.name, curve.driver.expression = "lens", "36 / lens"
-    target = variable.targets[0]
-    target.id_type, target.id, target.data_path = "CAMERA", parts["Camera"].data, "lens"
-    cuts.retarget({**parts, "Text": text})
+    text.parent, text.location.z = parts["Camera Now"], -0.5
+    drive(text, "scale", 0, "36 / lens", parts["Camera Now"], "lens")
     parts["Camera 2"].data.lens = 77
     seen = evaluated(text, 30)
     expected = evaluated(parts["Camera 2"], 30) @ Vector((0, 0, -0.5))
