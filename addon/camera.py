@@ -51,7 +51,6 @@ def build(
     acts: list[Act],
     fps: float,
     aspect: float,
-    sharp: bool = False,
 ) -> dict[str, bpy.types.Object]:
     """Build the cameras of a shot, and what they look at and ride on.
 
@@ -65,8 +64,6 @@ def build(
         Those of the shot, one after the other.
     fps, aspect : float
         Frames a second; width of the picture over its height.
-    sharp : bool
-        Whether everything is in focus: text before the lens would be a blur.
 
     Returns
     -------
@@ -83,9 +80,7 @@ def build(
     plans = [plan(take, terrain, fps, aspect) for take in takes(acts)]
     for n, planned in enumerate(plans):
         made |= {named(name, n): part for name, part in _take(planned, land, aspect).items()}
-        parts = [made[named(name, n)] for name in PARTS]
-        _key(planned, *parts)
-        _aperture(made[named("Camera", n)], planned, sharp)
+        _key(planned, *(made[named(name, n)] for name in PARTS))
     if len(plans) > 1:
         made |= cutting(cameras_of(made), [p.acts[0].transition for p in plans], fps)
     return made
@@ -168,7 +163,7 @@ def recast(
     kept = [thing.name for thing, was in written.items() if not was]
     if camera.name not in kept:
         _cast(camera, aim, planned)
-        _aperture(camera, planned, not camera.data.dof.use_dof)
+        _aperture(camera.data, planned)
         if not _lens(camera.data, planned, aspect):
             kept.append(camera.data.name)
     return kept
@@ -196,6 +191,8 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
     looking.target = aim
     looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
     _lens(data, planned, aspect)
+    _aperture(data, planned)
+    data.dof.use_dof = True
     _cast(camera, aim, planned)
     focus = bpy.data.objects.new("Focus", None)
     focus.empty_display_type = "CUBE"
@@ -257,12 +254,11 @@ def _scaled(spline: Spline, factor: float, offset: float) -> Spline:
     return Spline(spline.times, factor * spline.values + offset, factor * spline.slopes)
 
 
-def _aperture(camera: bpy.types.Object, planned: Plan, sharp: bool) -> None:
+def _aperture(data: bpy.types.Camera, planned: Plan) -> None:
     """Make the picture as shallow as its rig wants it at this size."""
-    framing, dof = planned.acts[0].framing, camera.data.dof
-    blur = planned.rig.blur * camera.data.sensor_width / 1000
-    dof.aperture_fstop = (framing.lens / 1000) ** 2 / (framing.distance * WIDTH * blur)
-    dof.use_dof = not sharp
+    framing = planned.acts[0].framing
+    blur = planned.rig.blur * data.sensor_width / 1000
+    data.dof.aperture_fstop = (framing.lens / 1000) ** 2 / (framing.distance * WIDTH * blur)
 
 
 def _key(
