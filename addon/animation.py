@@ -105,9 +105,12 @@ def untouched(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
     return note == (None if curve is None else _checksum(curve))
 
 
-def forget(owner: bpy.types.ID) -> None:
-    """Take away all keys that were ever written here, whoever's they are by now."""
-    for name in list(owner.get(NOTES, {})):
+def forget(owner: bpy.types.ID, *paths: str) -> None:
+    """Take away all keys that were ever written here, whoever's they are by now.
+
+    Those of further properties, too, none of them an array, whose paths are given.
+    """
+    for name in {*owner.get(NOTES, {}), *(_name(path, 0) for path in paths)}:
         path, _, index = name.rpartition(" ")
         curve = _find(owner, path, int(index))
         if curve is None:

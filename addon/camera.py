@@ -9,6 +9,7 @@ minimizer by one keyed number. Acts that are cut have a camera each, bound to a 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from math import degrees
 
 import bpy
@@ -40,6 +41,15 @@ FOCUS = "moving_lands_focus"
 
 LENS = "moving_lands_lens"
 """Custom property of a camera's data: its lens and lens shift, as they were written."""
+
+DEPTH = "moving_lands_depth"
+"""Custom property of a camera's data: its f-stop, and whether it has depth of field, likewise."""
+
+SEEN = {
+    LENS: ("lens", "shift_x", "shift_y"),
+    DEPTH: ("dof.aperture_fstop", "dof.use_dof"),
+}
+"""Data paths of what is noted down of a camera's data."""
 
 LEANING = "Banking"
 """Name of the constraint by which a camera leans into curves."""
@@ -154,18 +164,24 @@ def recast(
         raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
     planned = plan([act], terrain, fps, aspect)
     if overwrite:
-        for owner in (aim, camera, camera.data):
+        for owner in (aim, camera):
             forget(owner)
-        camera.data.pop(LENS, None)
+        forget(camera.data, *chain(*SEEN.values()))
+        for note in SEEN:
+            camera.data.pop(note, None)
         rig.pop(RIDE, None) if rig else None
         forget(focus) if focus else None
+    elif DEPTH not in camera.data:  # built before it was noted down
+        lens, distance = camera.data.get(LENS, [camera.data.lens])[0], camera[TAKE]["distance"]
+        camera.data[DEPTH] = [_fstop(_rig(camera), lens, distance, camera.data), 1.0]
     written = _key(planned, aim, rig, camera, focus)
     kept = [thing.name for thing, was in written.items() if not was]
     if camera.name not in kept:
         _cast(camera, aim, planned)
-        _aperture(camera.data, planned)
         if not _lens(camera.data, planned, aspect):
-            kept.append(camera.data.name)
+            kept.append("Lens")
+        if not _depth(camera.data, planned):
+            kept.append("Depth of Field")
     return kept
 
 
@@ -191,8 +207,7 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
     looking.target = aim
     looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
     _lens(data, planned, aspect)
-    _aperture(data, planned)
-    data.dof.use_dof = True
+    _depth(data, planned)
     _cast(camera, aim, planned)
     focus = bpy.data.objects.new("Focus", None)
     focus.empty_display_type = "CUBE"
@@ -233,20 +248,18 @@ def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> bool:
     """
     # Lens shift counts in widths of the picture's longer side.
     across, up = min(1.0, aspect), min(1.0, 1.0 / aspect)
-    wanted = {
-        "lens": planned.lens,
-        "shift_x": _scaled(planned.third, -across, 0.5 * across),
-        "shift_y": _scaled(planned.rise, -up, 0.5 * up),
-    }
-    found = [getattr(data, path) for path in wanted]
-    ours = np.allclose(data.get(LENS, found), found, atol=1e-5)
-    if not ours or not all(untouched(data, path) for path in wanted):
+    wanted = (
+        planned.lens,
+        _scaled(planned.third, -across, 0.5 * across),
+        _scaled(planned.rise, -up, 0.5 * up),
+    )
+    if not _ours(data, LENS):
         return False
-    for path, spline in wanted.items():
+    for path, spline in zip(SEEN[LENS], wanted, strict=True):
         setattr(data, path, float(spline.values[0]))
         if np.ptp(spline.values) > 1e-6:
             key_spline(data, path, spline)
-    data[LENS] = [getattr(data, path) for path in wanted]
+    data[LENS] = _values(data, LENS)
     return True
 
 
@@ -254,11 +267,30 @@ def _scaled(spline: Spline, factor: float, offset: float) -> Spline:
     return Spline(spline.times, factor * spline.values + offset, factor * spline.slopes)
 
 
-def _aperture(data: bpy.types.Camera, planned: Plan) -> None:
-    """Make the picture as shallow as its rig wants it at this size."""
+def _depth(data: bpy.types.Camera, planned: Plan) -> bool:
+    """Make the picture as shallow as its rig wants it at this size; as ``_lens``."""
+    if not _ours(data, DEPTH):
+        return False
     framing = planned.acts[0].framing
-    blur = planned.rig.blur * data.sensor_width / 1000
-    data.dof.aperture_fstop = (framing.lens / 1000) ** 2 / (framing.distance * WIDTH * blur)
+    data.dof.aperture_fstop = _fstop(planned.rig, framing.lens, framing.distance * WIDTH, data)
+    data.dof.use_dof = True
+    data[DEPTH] = _values(data, DEPTH)
+    return True
+
+
+def _fstop(rig: Rig, lens: float, distance: float, data: bpy.types.Camera) -> float:
+    return (lens / 1000) ** 2 / (distance * rig.blur * data.sensor_width / 1000)
+
+
+def _ours(data: bpy.types.Camera, note: str) -> bool:
+    """Tell whether what is noted down of a camera's data is as it was written, if it was."""
+    found = _values(data, note)
+    as_written = np.allclose(data.get(note, found), found, atol=1e-5)
+    return as_written and all(untouched(data, path) for path in SEEN[note])
+
+
+def _values(data: bpy.types.Camera, note: str) -> list[float]:
+    return [float(data.path_resolve(path)) for path in SEEN[note]]
 
 
 def _key(

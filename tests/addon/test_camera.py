@@ -396,6 +396,49 @@ def test_a_lens_and_what_was_taken_away_stay_so(three):
     )
 
 
+ORBIT = Act("orbit", 1, LAST, RIGS["orbit"].framing)
+
+
+def recast(shot, overwrite=False):
+    parts, terrain, _ = shot
+    return camera.recast(parts, terrain, ORBIT, FPS, ASPECT, overwrite)
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize(
+    ("path", "value", "keyed"),
+    [
+        ("aperture_fstop", 1.4, False),
+        ("use_dof", False, False),
+        ("aperture_fstop", 1.4, True),
+        ("use_dof", True, True),
+    ],
+)
+def test_a_depth_of_field_that_an_artist_set_stays_so(shot, path, value, keyed, noted):
+    data = shot[0]["Camera"].data
+    if not noted:  # as in a file of an earlier version
+        del data[camera.DEPTH]
+    setattr(data.dof, path, value)
+    if keyed:
+        data.dof.keyframe_insert(path, frame=1)
+    before = data.dof.aperture_fstop, data.dof.use_dof
+    assert recast(shot) == recast(shot) == ["Depth of Field"]
+    assert (data.dof.aperture_fstop, data.dof.use_dof) == before
+    assert recast(shot, overwrite=True) == recast(shot) == []
+    assert data.dof.use_dof and data.dof.aperture_fstop not in before
+    assert keys(data) == []
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_depth_of_field_that_nobody_touched_is_that_of_the_rig(shot, noted):
+    data = shot[0]["Camera"].data
+    if not noted:
+        del data[camera.DEPTH]
+    before = data.dof.aperture_fstop
+    assert recast(shot) == []
+    assert data.dof.aperture_fstop != pytest.approx(before)
+
+
 def test_nothing_needs_the_add_on(three):
     for thing in (*bpy.data.objects, *bpy.data.cameras):
         for curve in thing.animation_data.drivers if thing.animation_data else ():
