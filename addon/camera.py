@@ -8,9 +8,11 @@ minimizer by one keyed number. Acts that are cut have a camera each, bound to a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain
 from math import degrees
+from typing import Any, TypeVar
 
 import bpy
 import numpy as np
@@ -51,8 +53,13 @@ SEEN = {
 }
 """Data paths of what is noted down of a camera's data."""
 
+BLINK = 0.02
+"""Seconds between two looks at whether a plan is made."""
+
 LEANING = "Banking"
 """Name of the constraint by which a camera leans into curves."""
+
+T = TypeVar("T")
 
 
 def build(
@@ -128,14 +135,14 @@ def renew(
     return written
 
 
-def recast(
+def recasting(
     parts: dict[str, bpy.types.Object],
     terrain: Terrain,
     act: Act,
     fps: float,
     aspect: float,
     overwrite: bool = False,
-) -> list[str]:
+) -> Generator[float, None, list[str]]:
     """Let the camera of a shot film it by another rig, except what was changed by hand.
 
     Parameters
@@ -148,6 +155,11 @@ def recast(
         The whole shot's only one.
     overwrite : bool
         Also what was changed by hand.
+
+    Yields
+    ------
+    float
+        0.0, until all is planned. Given up by then, nothing has changed.
 
     Returns
     -------
@@ -162,7 +174,7 @@ def recast(
     aim, rig, camera, focus = (parts.get(name) for name in PARTS)
     if not aim or not camera or len(cameras_of(parts)) > 1:
         raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
-    planned = plan([act], terrain, fps, aspect)
+    planned = yield from _meanwhile(plan, [act], terrain, fps, aspect)
     if overwrite:
         for owner in (aim, camera):
             forget(owner)
@@ -183,6 +195,16 @@ def recast(
         if not _depth(camera.data, planned):
             kept.append("Depth of Field")
     return kept
+
+
+def _meanwhile(work: Callable[..., T], *given: Any) -> Generator[float, None, T]:
+    """Do what has nothing to do with Blender in a thread; given up, it ends there, in vain."""
+    worker = ThreadPoolExecutor(1)
+    doing = worker.submit(work, *given)
+    worker.shutdown(wait=False)
+    while wait([doing], BLINK).not_done:
+        yield 0.0
+    return doing.result()
 
 
 # The parts of a take

@@ -91,7 +91,7 @@ def build(
 def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
     """Build a shot of an open sequence; the rest is as in ``importing``."""
     options = options or Options()
-    shown = [given.select(options.selection) for given in sequence.surfaces.values()]
+    shown = _selected(sequence, options)
     caches = [beside_blend(given.name) if options.cache else None for given in shown]
     with _all_or_nothing(caches):
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
@@ -161,10 +161,8 @@ def updating(
     before, options = made_with(collection)
     settings = settings or before
     with open_sequence(path or source_of(collection)) as sequence:
-        shown = [given.select(options.selection) for given in sequence.surfaces.values()]
-        there = parts_of(collection)
-        if not any(named("Land", n) in there for n in range(len(shown))):
-            raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+        shown = _selected(sequence, options)
+        there = _parts_with_land(collection, len(shown))
         scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
         yield from _within(0.2, 1.0, _renewing(shown, scale, there))
         note(collection, sequence.path, settings, options)
@@ -192,22 +190,43 @@ def dress(
 def film(
     collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
 ) -> list[str]:
-    """Film a shot by another rig, as ``camera.recast``, and note it down.
+    """Film a shot by another rig: ``filming``, in one go."""
+    return _drained(filming(collection, scene, rig, overwrite))
 
-    Its sequence file is read again.
+
+def filming(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
+) -> Generator[float, None, list[str]]:
+    """Film a shot by another rig, as ``camera.recasting``, and note it down.
+
+    Its sequence file is read again. Yields the progress from 0 to 1; given up before the end, it
+    has changed nothing.
     """
     settings, options = made_with(collection)
-    settings, there = settings.filmed_by(rig), parts_of(collection)
-    if "Land" not in there:
-        raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+    settings, there = settings.filmed_by(rig), _parts_with_land(collection)
     with open_sequence(source_of(collection)) as sequence:
-        shown = [given.select(options.selection) for given in sequence.surfaces.values()]
-        scale = _drained(_fitting(shown, settings))
+        shown = _selected(sequence, options)
+        scale = yield from _within(0.0, 0.5, _fitting(shown, settings))
         ground = _terrain(shown, scale, there)
     fps, aspect = scene.render.fps / scene.render.fps_base, settings.width / settings.height
-    kept = camera.recast(there, ground, *settings.film_acts, fps, aspect, overwrite)
+    steps = camera.recasting(there, ground, *settings.film_acts, fps, aspect, overwrite)
+    kept = yield from _within(0.5, 1.0, steps)
     note(collection, source_of(collection), settings, options)
     return kept
+
+
+def _selected(sequence: Sequence, options: Options) -> list[Surface]:
+    return [given.select(options.selection) for given in sequence.surfaces.values()]
+
+
+def _parts_with_land(
+    collection: bpy.types.Collection, lands: int = 1
+) -> dict[str, bpy.types.Object]:
+    """Return a shot's parts, if one of its first so many lands is among them."""
+    there = parts_of(collection)
+    if not any(named("Land", n) in there for n in range(lands)):
+        raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+    return there
 
 
 # What takes its time: the lands, and what lies on them

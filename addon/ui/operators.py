@@ -157,10 +157,14 @@ class OfShot:
         return context.mode == "OBJECT"
 
 
+def _and_kept(said: str, kept: list[str]) -> str:
+    """Return what to tell of what was done, and what was left as it was."""
+    return said + (f"; changed by hand and kept: {', '.join(kept)}" if kept else "")
+
+
 class _Updating(InSteps, OfShot):
     def done(self, result: list[str]) -> str:
-        kept = f"; changed by hand and kept: {', '.join(result)}" if result else ""
-        return f"The land is up to date{kept}"
+        return _and_kept("The land is up to date", result)
 
 
 class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
@@ -311,12 +315,11 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         kept = stage.dress(shots.at_hand(context), context.scene, self.look, self.overwrite)
-        left = f"; changed by hand and kept: {', '.join(kept)}" if kept else ""
-        self.report({"INFO"}, f"Dressed as {self.look}{left}")
+        self.report({"INFO"}, _and_kept(f"Dressed as {self.look}", kept))
         return {"FINISHED"}
 
 
-class MOVING_LANDS_OT_change_camera(OfShot, bpy.types.Operator):
+class MOVING_LANDS_OT_change_camera(InSteps, OfShot, bpy.types.Operator):
     """Film a shot by another rig."""
 
     bl_idname = "moving_lands.change_camera"
@@ -333,15 +336,15 @@ class MOVING_LANDS_OT_change_camera(OfShot, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            kept = stage.film(shots.at_hand(context), context.scene, self.rig, self.overwrite)
-        except (ValueError, OSError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        left = f"; changed by hand and kept: {', '.join(kept)}" if kept else ""
-        self.report({"INFO"}, f"Filmed as {self.rig}{left}")
-        return {"FINISHED"}
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.in_steps = True
+        return self.execute(context)
+
+    def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
+        return stage.filming(shots.at_hand(context), context.scene, self.rig, self.overwrite)
+
+    def done(self, result: list[str]) -> str:
+        return _and_kept(f"Filmed as {self.rig}", result)
 
 
 class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):

@@ -1,6 +1,7 @@
 """Cameras in Blender: calm on the evaluated scene, cut by markers, and the artist's own."""
 
 from itertools import pairwise
+from threading import Event
 
 import bpy
 import numpy as np
@@ -77,17 +78,20 @@ def scene(empty):
     return scene
 
 
+def drained(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def built(scene, file, acts=None):
     """Build a land, a bead on it, and cameras; return them, and what to plan them with."""
     with open_sequence(file) as opened:
         shown = opened.surfaces["network"]
         scale = fit(shown.losses(), "log", 2.4)
-        steps = surface.building(shown, scale, 1, LAST)
-        try:
-            while True:
-                next(steps)
-        except StopIteration as done:
-            land = done.value
+        land = drained(surface.building(shown, scale, 1, LAST))
         frames = np.arange(1.0, LAST + 1)
         when = np.linspace(0, len(shown.frames) - 1, LAST)
         unit = surface.WIDTH / np.ptp(shown.alpha)
@@ -401,7 +405,7 @@ ORBIT = Act("orbit", 1, LAST, RIGS["orbit"].framing)
 
 def recast(shot, overwrite=False):
     parts, terrain, _ = shot
-    return camera.recast(parts, terrain, ORBIT, FPS, ASPECT, overwrite)
+    return drained(camera.recasting(parts, terrain, ORBIT, FPS, ASPECT, overwrite))
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -437,6 +441,18 @@ def test_a_depth_of_field_that_nobody_touched_is_that_of_the_rig(shot, noted):
     before = data.dof.aperture_fstop
     assert recast(shot) == []
     assert data.dof.aperture_fstop != pytest.approx(before)
+
+
+def test_a_long_plan_can_be_given_up(shot, monkeypatch):
+    parts, terrain, _ = shot
+    enough = Event()
+    monkeypatch.setattr(camera, "plan", lambda *_: enough.wait())
+    before = [keys(parts[name]) for name in ("Minimizer", "Camera")]
+    steps = camera.recasting(parts, terrain, ORBIT, FPS, ASPECT)
+    assert [next(steps) for _ in range(3)] == [0.0] * 3
+    steps.close()
+    enough.set()
+    assert [keys(parts[name]) for name in ("Minimizer", "Camera")] == before
 
 
 def test_nothing_needs_the_add_on(three):

@@ -192,6 +192,28 @@ def test_a_shot_is_filmed_by_another_rig(funnel_file):
     assert looks(shot) == pytest.approx(ridden, abs=1e-4)
 
 
+def test_another_rig_given_up_has_changed_nothing(funnel_file):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene, collection = bpy.context.scene, stage.import_sequence(funnel_file)
+    shot = SimpleNamespace(scene=scene)
+    before = looks(shot)
+    steps, told = stage.filming(collection, scene, "orbit"), [0.0]
+    while told[-1] < 0.5:
+        told.append(next(steps))
+    steps.close()
+    assert told == sorted(told) and len(told) > 5
+    assert looks(shot) == before
+    assert shots.made_with(collection)[0].rig == "ride"
+
+
+def test_a_shot_without_its_land_cannot_be_filmed(funnel_file):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    collection = stage.import_sequence(funnel_file)
+    bpy.data.objects.remove(shots.parts_of(collection)["Land"])
+    with pytest.raises(ValueError, match="it has no land any more: import it anew"):
+        stage.film(collection, bpy.context.scene, "orbit")
+
+
 def test_only_one_camera_can_change_its_rig(funnel_file):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with sequence.open_sequence(funnel_file) as opened:
