@@ -191,12 +191,23 @@ class Act:
     line: str = ""
 
 
-def framed(rig: str, wanted: Mapping[str, float]) -> Framing:
-    """Return a rig's framing; a wanted value that is the first rig's default is the rig's own."""
-    default = RIGS[next(iter(RIGS))].framing
-    names = [field.name for field in fields(Framing)]
-    said = {k: float(wanted[k]) for k in names if k in wanted and wanted[k] != getattr(default, k)}
-    return replace(RIGS[rig].framing, **said)
+FRAMING = tuple(field.name for field in fields(Framing))
+"""The keys of a framing, as recipes call them."""
+
+FULL = Framing(50, 60, -4.4, 0.6, 8, 0.37, 0.36, 1.0)
+"""What tables of earlier versions have for keys that were not said: they always have all."""
+
+
+def said(table: Mapping[str, Any]) -> dict[str, float]:
+    """Return the framing keys that a table says; the others, or those of None, are the rig's own.
+
+    Of a table that has all of them, which may be of an earlier version, what is as in ``FULL`` was
+    not said.
+    """
+    found = {key: float(table[key]) for key in FRAMING if table.get(key) is not None}
+    if len(found) == len(FRAMING):
+        found = {key: value for key, value in found.items() if value != getattr(FULL, key)}
+    return found
 
 
 def of_tables(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: float) -> list[Act]:
@@ -209,7 +220,7 @@ def of_tables(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: fl
     rig : str
         Of a shot without acts.
     wanted : mapping
-        The recipe's own framing, which acts may change; as ``framed`` takes it.
+        The recipe's own framing, which acts may change; as ``said`` takes it.
     last_frame : float
         Of the film; its first is 1.
 
@@ -221,40 +232,37 @@ def of_tables(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: fl
     """
     if not isinstance(tables, (list, tuple)) or not all(isinstance(t, dict) for t in tables):
         raise ValueError("recipe: camera.acts: expected tables [[camera.acts]].")
+    whole = said(wanted)
     if not tables:
-        return [Act(_rig(rig, "recipe: camera"), 1, last_frame, framed(rig, wanted))]
-    default = RIGS[next(iter(RIGS))].framing
+        rig = _rig(rig, "recipe: camera")
+        return [Act(rig, 1, last_frame, replace(RIGS[rig].framing, **whole))]
     shares = [_start(table, n) for n, table in enumerate(tables)] + [1.0]
     acts = []
     for n, table in enumerate(tables):
         where = f"recipe: camera.acts {n + 1}"
         if shares[n + 1] <= shares[n]:
             raise ValueError(f"{where}: expected the next start, or the end 1.0, to be after it.")
-        own = _framing_of(table, where)
+        _check_keys(table, where)
         kind = _rig(table.get("rig", rig), where)
         transition = table.get("transition", "cut")
         if transition not in TRANSITIONS:
             raise ValueError(
                 f"{where}: transition {transition!r}: expected one of {', '.join(TRANSITIONS)}."
             )
-        said = {k: v for k, v in own.items() if v != getattr(default, k)}
         first, end = (_frame(share, last_frame) for share in shares[n : n + 2])
         last = end - 1 if n + 1 < len(tables) else end
-        framing = framed(kind, {**wanted, **said})
+        framing = replace(RIGS[kind].framing, **{**whole, **said(table)})
         line = str(table.get("line", ""))
         acts.append(Act(kind, first, last, framing, transition if n else "cut", line))
     return acts
 
 
-def _framing_of(table: dict[str, Any], where: str) -> dict[str, float]:
-    """Return the framing keys of an act's table, checked."""
-    names = {field.name for field in fields(Framing)}
+def _check_keys(table: dict[str, Any], where: str) -> None:
     for key, value in table.items():
-        if key not in {"rig", "start", "transition", "line"} | names:
+        if key not in ("rig", "start", "transition", "line", *FRAMING):
             raise ValueError(f"{where}: no key {key!r}.")
-        if key in names and type(value) not in (int, float):
+        if key in FRAMING and type(value) not in (int, float):
             raise ValueError(f"{where}: {key}: expected a number, got {value!r}.")
-    return {key: float(value) for key, value in table.items() if key in names}
 
 
 def _rig(name: Any, where: str) -> str:

@@ -6,12 +6,12 @@ import dataclasses
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from .rigs import Act, Framing, of_tables
+from .rigs import FRAMING, Act, of_tables
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The film, look and camera keys of a recipe."""
+    """The film, look and camera keys of a recipe; what of the framing is None is the rig's own."""
 
     fps: int = 24
     seconds: float = 5.0
@@ -36,14 +36,14 @@ class Settings:
     reverse: bool = False
     arrange: str = "side"
     rig: str = "ride"
-    lens: float = 50.0
-    azimuth: float = 60.0
-    elevation: float = -4.4
-    distance: float = 0.6
-    drift: float = 8.0
-    third: float = 0.37
-    rise: float = 0.36
-    follow: float = 1.0
+    lens: float | None = None
+    azimuth: float | None = None
+    elevation: float | None = None
+    distance: float | None = None
+    drift: float | None = None
+    third: float | None = None
+    rise: float | None = None
+    follow: float | None = None
     acts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @classmethod
@@ -70,7 +70,7 @@ class Settings:
 
     @property
     def film_acts(self) -> list[Act]:
-        """The acts of the film; framing keys at their defaults are the rigs' own."""
+        """The acts of the film."""
         return of_tables(self.acts, self.rig, vars(self), self.last_frame)
 
     @property
@@ -81,9 +81,7 @@ class Settings:
 
     def filmed_by(self, rig: str) -> Settings:
         """Return the settings with one rig for the whole film, framed as is its own."""
-        framing = {field.name for field in fields(Framing)}
-        own = {field.name: field.default for field in fields(self) if field.name in framing}
-        return dataclasses.replace(self, rig=rig, acts=[], **own)
+        return dataclasses.replace(self, rig=rig, acts=[], **dict.fromkeys(FRAMING))
 
     @property
     def last_frame(self) -> int:
@@ -107,7 +105,7 @@ CHOICES = {
 
 def _checked(value: Any, field: Field, where: str) -> Any:
     """Hold a recipe's value against a setting: a file can come from anywhere."""
-    expected = list if field.default is MISSING else type(field.default)
+    expected = {MISSING: list, None: float}.get(field.default, type(field.default))
     if type(value) is not expected and (expected, type(value)) != (float, int):
         raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
     if expected in (int, float) and not (field.name in SIGNED or value > 0):

@@ -22,7 +22,7 @@ def _one_of(default: str, *others: str) -> Any:
     return field(default=default, metadata={"choices": (default, *others)})
 
 
-def _number(default: float, low: float, high: float) -> Any:
+def _number(default: float | None, low: float, high: float) -> Any:
     return field(default=default, metadata={"low": low, "high": high})
 
 
@@ -170,8 +170,7 @@ class Framing:
 
     ``azimuth``, ``elevation`` and ``drift`` are degrees, ``distance`` is in widths of the window;
     ``third`` and ``rise`` place the minimizer in the frame, from its left and from its bottom;
-    ``follow`` is how much of the descent the camera shares. The defaults are those of "ride"; a
-    key that has them is, with another rig, that rig's own.
+    ``follow`` is how much of the descent the camera shares. What is not said is the rig's own.
     """
 
     rig: str = _one_of(
@@ -185,14 +184,14 @@ class Framing:
         "twin",
         "fly-line",
     )
-    lens: float = _number(50.0, 1, 5000)
-    azimuth: float = _number(60.0, -360, 360)
-    elevation: float = _number(-4.4, -90, 90)
-    distance: float = _number(0.6, 0.01, 100)
-    drift: float = _number(8.0, -360, 360)
-    third: float = _number(0.37, 0.05, 0.95)
-    rise: float = _number(0.36, 0.05, 0.95)
-    follow: float = _number(1.0, 0, 1)
+    lens: float | None = _number(None, 1, 5000)
+    azimuth: float | None = _number(None, -360, 360)
+    elevation: float | None = _number(None, -90, 90)
+    distance: float | None = _number(None, 0.01, 100)
+    drift: float | None = _number(None, -360, 360)
+    third: float | None = _number(None, 0.05, 0.95)
+    rise: float | None = _number(None, 0.05, 0.95)
+    follow: float | None = _number(None, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,10 @@ class Camera(Framing):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole piece, resolved: every key has its value and is within its bounds."""
+    """A whole piece, resolved: every key has its value and is within its bounds.
+
+    Only keys of a framing may have none.
+    """
 
     title: str = "Untitled"
     sentence: str = ""
@@ -232,10 +234,13 @@ class Recipe:
     camera: Camera = field(default_factory=Camera)
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML text; reading it again gives an equal recipe."""
+        """Return the recipe as TOML text; reading it again gives an equal recipe.
+
+        Keys without a value, which are those of a framing that are not said, are left out.
+        """
         import tomli_w  # here, because reading a recipe needs the standard library only
 
-        return tomli_w.dumps(dataclasses.asdict(self))
+        return tomli_w.dumps(dataclasses.asdict(self, dict_factory=_without_none))
 
     def computed(self) -> dict[str, Any]:
         """Return the keys that decide what is computed, by dotted name.
@@ -245,6 +250,10 @@ class Recipe:
         tables = ("data", "network", "training", "surface")
         values = dataclasses.asdict(self)
         return {f"{table}.{key}": value for table in tables for key, value in values[table].items()}
+
+
+def _without_none(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if value is not None}
 
 
 def read_recipe(
@@ -366,7 +375,7 @@ def _tables(spec: dataclasses.Field, value: Any, source: str, path: str) -> list
 
 
 def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
-    expected: Any = type(spec.default)
+    expected: Any = float if spec.default is None else type(spec.default)
     if type(value) is not expected and (expected, type(value)) != (float, int):
         raise UserError(f"{where}: expected {expected.__name__}, got {value!r}.")
     choices, low = spec.metadata.get("choices"), spec.metadata.get("low")

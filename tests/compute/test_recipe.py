@@ -32,7 +32,16 @@ resolution = 2000
 
 [quality.final.film]
 width = 3840
+
+[camera]
+rig = "orbit"
+azimuth = 60
+
+[[camera.acts]]
+lens = 50
 """
+
+OF_ACTS = {"rig": "ride", "start": 0.0, "transition": "cut", "line": ""}
 
 
 def test_an_empty_recipe_is_the_defaults():
@@ -47,7 +56,9 @@ def test_a_round_trip_through_toml(quality):
     again = read_recipe(recipe.to_toml(), "again")
     assert again == recipe
     assert again.quality == (quality or "preview")
-    assert tomllib.loads(recipe.to_toml()) == dataclasses.asdict(recipe)
+    expected = dataclasses.asdict(recipe)
+    expected["camera"] = {"rig": "orbit", "azimuth": 60.0, "acts": [{"lens": 50.0} | OF_ACTS]}
+    assert tomllib.loads(recipe.to_toml()) == expected
 
 
 def test_qualities_lie_over_the_rest():

@@ -2,10 +2,13 @@
 
 import ast
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from addon.rigs import RIGS
+from addon.settings import Settings
 from movinglands import recipe
 
 ROOT = Path(__file__).parents[2]
@@ -70,3 +73,14 @@ def test_a_shot_has_the_settings_of_the_recipe():
         if len(field.metadata.get("choices", (1, 2))) > 1
     }
     assert settings() == expected
+
+
+def test_what_a_recipe_says_of_the_framing_reaches_the_shot_and_nothing_else():
+    pytest.importorskip("tomli_w")
+    text = '[camera]\nrig = "orbit"\nazimuth = 60\n[[camera.acts]]\nrig = "below"\nlens = 50'
+    resolved = tomllib.loads(recipe.read_recipe(text, "said").to_toml())
+    (act,) = Settings.of_recipe(resolved).film_acts
+    assert act.framing == dataclasses.replace(RIGS["below"].framing, azimuth=60, lens=50)
+    del resolved["camera"]["acts"]
+    (act,) = Settings.of_recipe(resolved).film_acts
+    assert act.framing == dataclasses.replace(RIGS["orbit"].framing, azimuth=60)
