@@ -105,6 +105,11 @@ def untouched(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
     return note == (None if curve is None else _checksum(curve))
 
 
+def is_keyed(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
+    """Tell whether a property has keys or a driver."""
+    return _find(owner, path, index) is not None
+
+
 def forget(owner: bpy.types.ID, *paths: str) -> None:
     """Take away all keys that were ever written here, whoever's they are by now.
 

@@ -20,7 +20,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from .animation import forget, key_spline, untouched
+from .animation import forget, is_keyed, key_spline, untouched
 from .camerawork import Motion, Spline, measure
 from .cuts import TAKE, cameras_of, cutting
 from .planning import Plan, off_third, plan
@@ -277,6 +277,7 @@ def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> bool:
     )
     if not _ours(data, LENS):
         return False
+    forget(data)
     for path, spline in zip(SEEN[LENS], wanted, strict=True):
         setattr(data, path, float(spline.values[0]))
         if np.ptp(spline.values) > 1e-6:
@@ -312,7 +313,9 @@ def _ours(data: bpy.types.Camera, note: str) -> bool:
 
 
 def _values(data: bpy.types.Camera, note: str) -> list[float]:
-    return [float(data.path_resolve(path)) for path in SEEN[note]]
+    """Return what is noted down of a camera's data: 0 for what is keyed, whatever the frame."""
+    paths = SEEN[note]
+    return [0.0 if is_keyed(data, path) else float(data.path_resolve(path)) for path in paths]
 
 
 def _key(

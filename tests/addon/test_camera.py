@@ -326,12 +326,14 @@ def test_a_fade_is_black_between_two_takes(scene, three, tmp_path):
     assert min(seen[6:]) > 0.5 * seen[5]  # a cut is not a fade
 
 
+EASED = [
+    Act("orbit", 1, 36, RIGS["orbit"].framing),
+    Act("wide", 37, LAST, RIGS["wide"].framing, "ease"),
+]
+
+
 def test_takes_that_ease_have_one_camera(scene, files):
-    acts = [
-        Act("orbit", 1, 36, RIGS["orbit"].framing),
-        Act("wide", 37, LAST, RIGS["wide"].framing, "ease"),
-    ]
-    parts, _, _ = built(scene, files / "smooth.h5", acts)
+    parts, _, _ = built(scene, files / "smooth.h5", EASED)
     assert not scene.timeline_markers and "Camera 2" not in parts
     (found,) = camera.measured_takes(scene, parts).values()
     assert found.faults() == []
@@ -441,6 +443,17 @@ def test_a_depth_of_field_that_nobody_touched_is_that_of_the_rig(shot, noted):
     before = data.dof.aperture_fstop
     assert recast(shot) == []
     assert data.dof.aperture_fstop != pytest.approx(before)
+
+
+@pytest.mark.parametrize("frame", [1, LAST])
+def test_keys_of_the_lens_go_with_the_acts_that_needed_them(scene, files, frame):
+    shot = built(scene, files / "smooth.h5", EASED)
+    data = shot[0]["Camera"].data
+    assert keys(data)
+    scene.frame_set(frame)
+    assert recast(shot) == []
+    assert keys(data) == []
+    assert data.lens == ORBIT.framing.lens
 
 
 def test_a_long_plan_can_be_given_up(shot, monkeypatch):
