@@ -16,6 +16,7 @@ from .. import compat
 from ..surface import WIDTH
 from .paint import APART
 from .picture import drive
+from .shadow import laid_over
 
 SAMPLES = 24
 """Enough for smooth edges: there is no other noise."""
@@ -94,7 +95,7 @@ def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
     cycles.use_denoising = False
     cycles.filter_width = SHARP
     cycles.max_bounces = 0
-    cycles.transparent_max_bounces = cycles.min_transparent_bounces = 24  # shade without noise
+    cycles.transparent_max_bounces = cycles.min_transparent_bounces = 24  # nothing fades in noise
     return apart
 
 
@@ -117,9 +118,9 @@ def _compose(scene: bpy.types.Scene, apart: bpy.types.Scene) -> None:
     layers = [node for node in tree.nodes if node.type == "R_LAYERS"]
     if any(node.scene == apart for node in layers):
         return
-    over = tree.nodes.new("CompositorNodeAlphaOver")
+    over = tree.nodes.new("CompositorNodeGroup")
+    over.node_tree = laid_over()
     over.name = over.label = NODE
-    background, foreground = [s for s in over.inputs if s.type == "RGBA"]
     shown = [link.from_socket for link in tree.links if link.to_socket == result]
     if shown:
         picture = shown[0]
@@ -132,6 +133,6 @@ def _compose(scene: bpy.types.Scene, apart: bpy.types.Scene) -> None:
     overlays.scene = apart
     overlays.location = (-600, -400)
     over.location = (-250, 0)
-    tree.links.new(picture, background)
-    tree.links.new(overlays.outputs["Image"], foreground)
+    tree.links.new(picture, over.inputs["Image"])
+    tree.links.new(overlays.outputs["Image"], over.inputs["Overlays"])
     tree.links.new(over.outputs[0], result)

@@ -44,10 +44,9 @@ def step_counter(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     graph = Graph("Step")
     step, last = graph.value("Step"), graph.value("Last Step")
     _, (widest, _, _) = graph.bounds(_counted(graph, last))
-    high = CAPITAL * SMALL
-    left, low = layout.right - widest, layout.top - high
+    left, low = layout.right - widest, layout.top - CAPITAL * SMALL
     text = graph.painted(graph.moved(_counted(graph, step), left, low), paint.bright())
-    graph.output(Geometry=_before_shade(graph, text, left, low, widest, high, 0.004))
+    graph.output(Geometry=text)
     return _in_frame(object_of(graph.tree), camera)
 
 
@@ -80,9 +79,7 @@ def rate_inset(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     words = graph.letters(graph.join("LEARNING RATE ", words), SMALL, condensed_font())
     under = 0.8 * SMALL + CAPITAL * SMALL
     caption = graph.painted(graph.moved(words, left, low - under), paint.bright())
-    drawn = graph.together(line, dot, caption)
-    drawn = _before_shade(graph, drawn, left, low - under, wide, high + under, 0.0045)
-    graph.output(Geometry=drawn)
+    graph.output(Geometry=graph.together(line, dot, caption))
     return _in_frame(object_of(graph.tree), camera)
 
 
@@ -147,23 +144,6 @@ def _key(thing: bpy.types.Object, clock: Clock, curves: dict[str, np.ndarray]) -
 def _counted(graph: Graph, step: Number) -> bpy.types.NodeSocket:
     words = graph.group(count_text(), Value=step).outputs[0]
     return graph.letters(graph.join("STEP ", words), SMALL, condensed_font())
-
-
-def _before_shade(
-    graph: Graph, drawn: Any, left: Any, low: float, wide: Any, high: float, back: float
-) -> bpy.types.NodeSocket:
-    """Return what is drawn with a shade behind its rectangle."""
-    half = graph.math("MULTIPLY", wide, 0.5)
-    behind = graph.group(
-        paint.soft_shade(),
-        X=half + left,
-        Y=low + high / 2,
-        Half_Width=half,
-        Half_Height=high / 2,
-        Softness=0.11,
-        Back=back,
-    )
-    return graph.together(behind.outputs[0], drawn)
 
 
 def _sampled(graph: Graph, curve: Any, at: Number) -> tuple[Number, Number]:

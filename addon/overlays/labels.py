@@ -31,7 +31,6 @@ from .picture import (
     only_seen,
     picture_frame,
 )
-from .titles import seen_from
 
 BESIDE, BELOW = 0.055, 0.062
 """From the minimizer to its label."""
@@ -98,19 +97,10 @@ def live_loss(
     reticle = _reticle(graph, x, y, around)
     to_x = graph.either(fits, left - GAP, left + wide + GAP)
     leader = _leader(graph, x, y, around, to_x, low + high / 2, 0.0)
-    behind = graph.group(
-        paint.soft_shade(),
-        X=left + wide * 0.5,
-        Y=low + high / 2,
-        Half_Width=wide * 0.5,
-        Half_Height=high / 2,
-        Softness=0.05,
-        Back=0.006,
-    ).outputs[0]
     text = graph.painted(graph.moved(text, left, low), paint.bright())
     gone = 1.0 - ahead * inside  # the number stays, even where the minimizer is out of the picture
     leading = graph.stored(graph.together(reticle, leader), paint.FADE, gone)
-    graph.output(Geometry=_in_picture(graph, graph.together(behind, leading, text), frame))
+    graph.output(Geometry=_in_picture(graph, graph.together(leading, text), frame))
     return _label(graph, mark)
 
 
@@ -303,12 +293,13 @@ def _clear_of(
     graph: Graph, block: bpy.types.Object, frame: bpy.types.Object, left: Number, wide: Number
 ) -> Number:
     """Return how high a label must stand over a block of text: the higher, the nearer it comes."""
-    block_shape = seen_from(graph, block)
+    shape = graph.add("GeometryNodeObjectInfo", {"transform_space": "RELATIVE"}, Object=block)
+    shape = shape.outputs["Geometry"]
     info = graph.add("GeometryNodeObjectInfo", {"transform_space": "RELATIVE"}, Object=frame)
     into = graph.add("FunctionNodeInvertMatrix", Matrix=info.outputs["Transform"]).outputs[0]
     position = graph.add("GeometryNodeInputPosition").outputs[0]
     seen = graph.add("FunctionNodeTransformPoint", Vector=position, Transform=into).outputs[0]
-    flat = graph.add("GeometryNodeSetPosition", Geometry=block_shape, Position=seen).outputs[0]
+    flat = graph.add("GeometryNodeSetPosition", Geometry=shape, Position=seen).outputs[0]
     (from_x, _, _), (to_x, top, _) = graph.bounds(flat)
     apart = graph.most(from_x - (left + wide), left - to_x)
     needed = top + CLEAR - graph.most(apart - CLEAR, 0.0) * 3.0

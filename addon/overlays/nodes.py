@@ -226,10 +226,9 @@ class Graph(graph.Graph):
 
     def stored(self, geometry: Any, name: str, value: Any) -> bpy.types.NodeSocket:
         """Return a geometry whose points carry numbers under a name, for its material to read."""
-        is_vector = isinstance(value, bpy.types.NodeSocket) and value.type == "VECTOR"
         node = self.add(
             "GeometryNodeStoreNamedAttribute",
-            {"data_type": "FLOAT_VECTOR" if is_vector else "FLOAT", "domain": "POINT"},
+            {"data_type": "FLOAT", "domain": "POINT"},
             Geometry=geometry,
             Name=name,
             Value=value,

@@ -334,9 +334,6 @@ def test_each_can_be_hidden(wanted, funnel_file):
         for part in makes if wanted else ():
             assert parts[part].hide_render == parts[part].hide_viewport == (name not in wanted)
         assert wanted or not makes & set(parts)
-    if wanted:
-        shade = parts["Shade"].evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-        assert len(shade.polygons) == sum(name in wanted for name in ("title", "recipe"))
     assert len(overlays.scenes_of(bpy.context.scene)) == (1 if wanted else 0)
 
 
@@ -401,11 +398,83 @@ def test_an_artists_compositing_stays(funnel_file):
     scene.collection.objects.link(camera)
     for _ in range(2):
         overlays.make_overlays(scene, camera, {}, [], 16 / 9, 1, ("title",))
-    over = [node for node in tree.nodes if node.type == "ALPHAOVER"]
-    assert len(over) == 1
-    behind = [link.from_node for link in tree.links if link.to_node == over[0]]
-    assert blur in behind
+    over = overlays.node_of(scene)
+    assert [node for node in tree.nodes if node.type == "GROUP"] == [over]
+    assert over.inputs["Image"].links[0].from_node == blur
     assert len(overlays.scenes_of(scene)) == 1
+
+    other = bpy.data.scenes.new("Another shot")
+    overlays.make_overlays(other, camera, {}, [], 16 / 9, 1, ("title",))
+    assert overlays.node_of(other).node_tree == over.node_tree
+
+    # As files have it in which there was no shadow yet.
+    overlay = over.inputs["Overlays"].links[0].from_socket
+    tree.nodes.remove(over)
+    old = tree.nodes.new("CompositorNodeAlphaOver")
+    old.name = "Overlays"
+    tree.links.new(overlay, [socket for socket in old.inputs if socket.type == "RGBA"][1])
+    overlays.make_overlays(scene, camera, {}, [], 16 / 9, 1, ("title",))
+    assert overlays.node_of(scene) == old
+    assert "GROUP" not in {node.type for node in tree.nodes}
+
+
+def before_grey(parts):
+    """Let overlays be before nothing but grey."""
+    parts["Land"].hide_render = parts["Bead"].hide_render = True
+    scene = bpy.context.scene
+    scene.render.dither_intensity, scene.cycles.use_denoising = 0, False
+    scene.world = bpy.data.worlds.new("Grey")
+    tree = compat.use_nodes(scene.world)
+    tree.nodes.clear()
+    grey, out = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
+    grey.inputs["Color"].default_value = (0.6, 0.6, 0.6, 1)
+    tree.links.new(grey.outputs[0], out.inputs["Surface"])
+    return overlays.node_of(scene)
+
+
+@pytest.mark.parametrize("size", [(320, 180), (180, 320)])
+def test_a_soft_shadow_lies_around_text_and_nowhere_else(size, funnel_file, tmp_path):
+    parts, _, _ = built(funnel_file, size, wanted=("title",))
+    parts["Sentence"].hide_render = True
+    node = before_grey(parts)
+    shaded = rendered(tmp_path / "shaded")
+    shadow = node.inputs["Shadow"].default_value
+    node.inputs["Shadow"].default_value = 0.0
+    plain = rendered(tmp_path / "plain")
+    node.inputs["Shadow"].default_value = shadow
+    node.inputs["Shadow Size"].default_value *= 3
+    wider = rendered(tmp_path / "wider")
+    node.mute = True
+    clean = rendered(tmp_path / "clean")
+    assert np.ptp(clean) == 0
+
+    drawn = np.any(plain != clean, axis=2)
+    assert drawn.sum() > 40
+    rows, columns = np.nonzero(drawn)
+    rest = np.argwhere(~drawn)
+    away = np.array(
+        [np.hypot(rows - row, columns - column).min() for row, column in rest], np.float32
+    )
+    longer = max(size)
+    left = shaded[~drawn].mean(axis=1) / clean[0, 0].mean()
+    beside, around = left[away < 0.006 * longer], left[away > 0.01 * longer]
+    assert beside.mean() < 0.6
+    assert beside.mean() < left[(away > 0.009 * longer) & (away < 0.014 * longer)].mean() - 0.1
+    assert around.min() > beside.mean()
+    assert np.all(left[away > 0.03 * longer] == 1)
+    assert np.any(wider[~drawn][away > 0.03 * longer] < clean.min())
+
+
+def test_the_black_of_a_fade_casts_no_shadow(funnel_file, tmp_path):
+    acts = [{"rig": "ride"}, {"rig": "orbit", "start": 0.5, "transition": "fade"}]
+    parts, _, _ = built(funnel_file, wanted=("step",), acts=acts)
+    node = before_grey(parts)
+    fading = rendered(tmp_path / "fading", 56)
+    full = rendered(tmp_path / "full", 30)
+    corner = np.s_[-30:, :60]  # the counter is in the opposite one
+    assert 0.05 * full[corner].mean() < fading[corner].mean() < 0.9 * full[corner].mean()
+    node.inputs["Shadow"].default_value = 0.0
+    assert np.array_equal(rendered(tmp_path / "plain", 56)[corner], fading[corner])
 
 
 def test_what_an_artist_changed_stays(funnel_file):
