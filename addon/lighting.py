@@ -56,14 +56,14 @@ RIGS = {
         "Funnel": Lamp((-0.12, 0.1, 2.2), 0.15, 110, "b9a8ff", aim=0.0, spread=80),
     },
     "fur": {
-        "Key": Lamp((0.6, -0.5, 0.62), 0.1, 3000, "ffd9a8"),
+        "Key": Lamp((0.6, -0.5, 0.62), 0.1, 3200, "ffd9a8"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.05, 1500, "b9b4ff"),
         "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 250, "d9c6ff"),
-        "Sky": Lamp((0.85, 0.35, 1.6), 0.07, 2900, "ffdcae", aim=0.95),
+        "Sky": Lamp((0.85, 0.35, 1.6), 0.07, 3150, "ffdcae", aim=0.95),
         "Funnel": Lamp((-0.25, 0.1, 2.7), 0.35, 100, "d8ccff", aim=0.1, spread=42),
     },
     "ink": {
-        "Key": Lamp((0.64, -0.5, 0.5), 0.12, 2300, "e6e6ff"),
+        "Key": Lamp((0.64, -0.5, 0.5), 0.12, 2700, "e6e6ff"),
         "Rim": Lamp((-0.55, 0.6, 0.45), 0.08, 1300, "8fa0ff"),
         "Fill": Lamp((-0.9, -0.5, -0.4), 0.9, 420, "e4e0ff"),
         "Sky": Lamp((0.8, 0.3, 1.75), 0.1, 1700, "dfe2ff", aim=0.9),
@@ -106,7 +106,7 @@ class Grade:
 
 GRADES = {
     "flesh": Grade("000000", "b9a0d8", 0.03),
-    "fur": Grade("0e0a12", "8f7fb8", 0.03, exposure=0.1),
+    "fur": Grade("0e0a12", "8f7fb8", 0.03, exposure=0.2),
     "ink": Grade("000000", "98a2d8", 0.03, exposure=0.35),
     "specimen": Grade("140d0b", "d8c4bc", 0.01, exposure=0.2),
 }

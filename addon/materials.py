@@ -18,6 +18,9 @@ from .surface import WIDTH
 NOTE = "moving_lands_look"
 """Custom property of what a look is made of: a checksum of how it was made."""
 
+HANDED_ON = 0.9
+"""Part of a spike's colour that it has from its neighbours' light, at a full *Spike Light*."""
+
 CURVATURE = 4.0
 """From Cycles' pointiness, which is 0.5 where it is flat, to about -1 in creases and 1 on edges."""
 
@@ -239,7 +242,7 @@ def _drawn(
         light = graph.math("MULTIPLY", light, graph.input("Ridge Light"))
         color = graph.mix(light, color, (1.0, 1.0, 1.0, 1.0), "SOFT_LIGHT")
         pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
-        color = graph.mix(pale, color, (1.0, 1.0, 1.0, 1.0))
+        color = graph.mix(graph.math("MULTIPLY", pale, 0.6), color, (1.0, 1.0, 1.0, 1.0))
     with graph.section("Lines of equal height"):
         lines = graph.group(
             _shared("Contour Lines", _contours),
@@ -272,17 +275,25 @@ def _wet(graph: Graph, skin: bpy.types.Node) -> None:
 
 
 def _shaded(
-    graph: Graph, data: bpy.types.NodeOutputs, skin: bpy.types.Node
+    graph: Graph,
+    data: bpy.types.NodeOutputs,
+    skin: bpy.types.Node,
+    hue: bpy.types.NodeSocket,
 ) -> bpy.types.NodeSocket:
     """Add the light that is left in the deepest shadow, between spikes as in a fold."""
-    # Spikes give each other more of it than a few bounces of light bring.
+    shader = skin.outputs["BSDF"]
+    # Spikes hand on their own colour, more of it than a few bounces of light bring.
     pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
-    left = graph.math("MULTIPLY_ADD", pale, 7.0, 1.0)
-    shadow = graph.add("ShaderNodeEmission", Color=graph.input("Shadow Colour"), Strength=left)
-    both = graph.add("ShaderNodeAddShader")
-    graph.feed(both.inputs[0], skin.outputs["BSDF"])
-    graph.feed(both.inputs[1], shadow.outputs["Emission"])
-    return both.outputs["Shader"]
+    for light, strength in (
+        (graph.input("Shadow Colour"), 1.0),
+        (hue, graph.math("MULTIPLY", pale, HANDED_ON)),
+    ):
+        shine = graph.add("ShaderNodeEmission", Color=light, Strength=strength)
+        both = graph.add("ShaderNodeAddShader")
+        graph.feed(both.inputs[0], shader)
+        graph.feed(both.inputs[1], shine.outputs["Emission"])
+        shader = both.outputs["Shader"]
+    return shader
 
 
 def _begin(name: str, panels: Panels, tip: str) -> tuple[Graph, bpy.types.NodeOutputs]:
@@ -304,12 +315,13 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.1, 0.15),
             "Translucency": Input(0.2, "How far light goes into the skin"),
-            **_relief("190f28", 0.55, 0.9, 0.42),
+            **_relief("190f28", 0.55, 0.9, 0.58),
         },
         "Contour Lines": _lines("2a1016", 0.0, 16.0),
     }
     graph, data = _begin(name, panels, "Skin on black: two hues across, violet at the tip")
-    color = _drawn(graph, data, _hue(graph, data))
+    hue = _hue(graph, data)
+    color = _drawn(graph, data, hue)
     with graph.section("Skin"):
         edge, pale = _rimmed(graph, data), graph.input("Edge Colour")
         skin = graph.add(
@@ -321,7 +333,7 @@ def _flesh(name: str) -> bpy.types.ShaderNodeTree:
             Subsurface_Radius=(1.0, 0.38, 0.3),
         )
         _wet(graph, skin)
-        graph.output(Surface=_shaded(graph, data, skin))
+        graph.output(Surface=_shaded(graph, data, skin, hue))
     graph.arrange()
     return graph.tree
 
@@ -336,16 +348,17 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
         },
         "Side": _side("c0566a", 0.45),
         "Edges": _edge("ffd9a0", 0.12, 0.4),
-        "Fur": {**_relief("1c1026", 0.7, 0.6, 0.3), **_skin(0.05, 0.1)},
-        "Contour Lines": _lines("140818", 0.9, 90.0, 1.2),
+        "Fur": {**_relief("150b1d", 0.7, 0.6, 0.22), **_skin(0.05, 0.1)},
+        "Contour Lines": _lines("140818", 0.95, 90.0, 1.4),
     }
     graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
-    color = _drawn(graph, data, _hue(graph, data))
+    hue = _hue(graph, data)
+    color = _drawn(graph, data, hue)
     with graph.section("Fur"):
         color = graph.mix(_rimmed(graph, data), color, graph.input("Edge Colour"))
         skin = graph.add("ShaderNodeBsdfPrincipled", Base_Color=color)
         _wet(graph, skin)
-        graph.output(Surface=_shaded(graph, data, skin))
+        graph.output(Surface=_shaded(graph, data, skin, hue))
     graph.arrange()
     return graph.tree
 
@@ -371,7 +384,8 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         "Contour Lines": _lines("070914", 0.95, 18.0, 2.6),
     }
     graph, data = _begin(name, panels, "Indigo facets in dark outline, the minimum glowing")
-    color = _drawn(graph, data, _hue(graph, data))
+    hue = _hue(graph, data)
+    color = _drawn(graph, data, hue)
     with graph.section("Outlines"):
         begin = graph.math("SUBTRACT", 1.0, graph.input("Outline Width"))
         inner = graph.math(
@@ -410,7 +424,7 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
             Emission_Strength=glow,
         )
         _wet(graph, skin)
-        graph.output(Surface=_shaded(graph, data, skin))
+        graph.output(Surface=_shaded(graph, data, skin, hue))
     graph.arrange()
     return graph.tree
 
@@ -427,12 +441,13 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief("170c09", 0.45, 0.5, 0.55),
+            **_relief("1d110d", 0.45, 0.5, 0.78),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }
     graph, data = _begin(name, panels, "A body to compare: hot at its tip, dark at its rim")
-    color = _drawn(graph, data, _hue(graph, data))
+    hue = _hue(graph, data)
+    color = _drawn(graph, data, hue)
     with graph.section("Heat"):
         cold = graph.math("SUBTRACT", 1.0, data["Height"])
         heat = graph.math("MULTIPLY", graph.math("MULTIPLY", cold, cold), graph.input("Heat"))
@@ -447,7 +462,7 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
             Emission_Strength=heat,
         )
         _wet(graph, skin)
-        graph.output(Surface=_shaded(graph, data, skin))
+        graph.output(Surface=_shaded(graph, data, skin, hue))
     graph.arrange()
     return graph.tree
 
