@@ -27,6 +27,9 @@ SMALLEST = 640
 CELL = 12
 """Pixels of a square within which strokes and their ground are compared."""
 
+NEAR = 2
+"""Pixels around a stroke that are its ground: about as much as it is wide."""
+
 
 def open_shot(blend: Path) -> bpy.types.Scene:
     """Open a shot and return its scene.
@@ -96,7 +99,7 @@ def _lines_hidden() -> Iterator[None]:
 
 
 def contrast(picture: NDArray, labels: NDArray) -> float:
-    """Return the 5th percentile of the contrast of strokes with their ground.
+    """Return the 5th percentile of the contrast of strokes with the ground next to them.
 
     Parameters
     ----------
@@ -106,16 +109,25 @@ def contrast(picture: NDArray, labels: NDArray) -> float:
         The same size: the labels alone, on black.
     """
     strokes, shown = luma(labels), _luminance(picture)
+    ground = _widened(strokes > 60, NEAR)
     found = []
     for row in range(0, strokes.shape[0] - CELL + 1, CELL // 2):
         for col in range(0, strokes.shape[1] - CELL + 1, CELL // 2):
             cell = np.s_[row : row + CELL, col : col + CELL]
             drawn, light = strokes[cell], shown[cell]
-            on, beside = drawn > 0.8 * drawn.max(), drawn < 0.1 * drawn.max()
+            on, beside = drawn > 0.8 * drawn.max(), (drawn < 0.1 * drawn.max()) & ground[cell]
             if drawn.max() > 60 and on.sum() >= 4 and beside.sum() >= CELL:
                 levels = sorted((np.median(light[on]), np.median(light[beside])))
                 found.append((levels[1] + 0.05) / (levels[0] + 0.05))
     return float(np.percentile(found, 5)) if found else np.nan
+
+
+def _widened(marked: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """Return what is marked, and what is so near to it."""
+    rows, cols = marked.shape
+    padded = np.pad(marked, pixels)
+    shifts = np.ndindex(2 * pixels + 1, 2 * pixels + 1)
+    return np.logical_or.reduce([padded[y : y + rows, x : x + cols] for y, x in shifts])
 
 
 def _luminance(picture: NDArray) -> NDArray[np.float64]:

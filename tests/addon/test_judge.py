@@ -145,6 +145,17 @@ def test_labels_stand_out_by_their_contrast():
     assert judge_shot.contrast(picture, labels) == pytest.approx(expected, rel=0.02)
 
 
+def test_what_counts_is_the_ground_next_to_a_stroke():
+    labels = np.zeros((60, 60, 3))
+    labels[20:40, 30:33] = 255
+    shadowed = np.full((60, 60, 3), 230.0)
+    plain = shadowed.copy()
+    shadowed[17:43, 27:36] = 40
+    shadowed[20:40, 30:33] = 230
+    assert judge_shot.contrast(shadowed, labels) > 4.5
+    assert judge_shot.contrast(plain, labels) == pytest.approx(1, rel=0.01)
+
+
 def test_a_shot_is_judged_on_its_evaluated_scene(funnel_file, tmp_path, command_line):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     stage.import_sequence(funnel_file)
