@@ -194,20 +194,10 @@ class Act:
 FRAMING = tuple(field.name for field in fields(Framing))
 """The keys of a framing, as recipes call them."""
 
-FULL = Framing(50, 60, -4.4, 0.6, 8, 0.37, 0.36, 1.0)
-"""What tables of earlier versions have for keys that were not said: they always have all."""
-
 
 def said(table: Mapping[str, Any]) -> dict[str, float]:
-    """Return the framing keys that a table says; the others, or those of None, are the rig's own.
-
-    Of a table that has all of them, which may be of an earlier version, what is as in ``FULL`` was
-    not said.
-    """
-    found = {key: float(table[key]) for key in FRAMING if table.get(key) is not None}
-    if len(found) == len(FRAMING):
-        found = {key: value for key, value in found.items() if value != getattr(FULL, key)}
-    return found
+    """Return the framing keys that a table says; those of None are the rig's own."""
+    return {key: float(table[key]) for key in FRAMING if table.get(key) is not None}
 
 
 def of_tables(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: float) -> list[Act]:

@@ -173,17 +173,6 @@ class Framing:
     ``follow`` is how much of the descent the camera shares. What is not said is the rig's own.
     """
 
-    rig: str = _one_of(
-        "ride",
-        "coaster",
-        "orbit",
-        "below",
-        "goblin",
-        "crawl",
-        "wide",
-        "twin",
-        "fly-line",
-    )
     lens: float | None = _number(None, 1, 5000)
     azimuth: float | None = _number(None, -360, 360)
     elevation: float | None = _number(None, -90, 90)
@@ -194,14 +183,20 @@ class Framing:
     follow: float | None = _number(None, 0, 1)
 
 
+RIGS = ("ride", "coaster", "orbit", "below", "goblin", "crawl", "wide", "twin", "fly-line")
+"""What moves the camera; the add-on has them."""
+
+
 @dataclass(frozen=True)
 class Act(Framing):
     """A part of the film, to the start of the next: ``start`` is a share of the whole.
 
-    It comes from the act before with a ``cut``, a ``fade`` over black, or ``ease`` s into it as
-    one move. "fly-line" flies along a ``line``: one of the paths of the sequence.
+    Without a ``rig`` of its own it has the film's. It comes from the act before with a ``cut``, a
+    ``fade`` over black, or ``ease`` s into it as one move. "fly-line" flies along a ``line``: one
+    of the paths of the sequence.
     """
 
+    rig: str | None = field(default=None, metadata={"choices": RIGS})
     start: float = _number(0.0, 0, 1)
     transition: str = _one_of("cut", "fade", "ease")
     line: str = ""
@@ -211,6 +206,7 @@ class Act(Framing):
 class Camera(Framing):
     """Where the film is seen from, as a whole or act by act."""
 
+    rig: str = _one_of(*RIGS)
     acts: list[Act] = field(default_factory=list, metadata={"tables": Act})
 
 
@@ -218,7 +214,7 @@ class Camera(Framing):
 class Recipe:
     """A whole piece, resolved: every key has its value and is within its bounds.
 
-    Only keys of a framing may have none.
+    Only keys of a framing, and the rig of an act, may have none.
     """
 
     title: str = "Untitled"
@@ -236,7 +232,7 @@ class Recipe:
     def to_toml(self) -> str:
         """Return the recipe as TOML text; reading it again gives an equal recipe.
 
-        Keys without a value, which are those of a framing that are not said, are left out.
+        Keys without a value are left out.
         """
         import tomli_w  # here, because reading a recipe needs the standard library only
 
@@ -375,10 +371,12 @@ def _tables(spec: dataclasses.Field, value: Any, source: str, path: str) -> list
 
 
 def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
-    expected: Any = float if spec.default is None else type(spec.default)
+    choices, low = spec.metadata.get("choices"), spec.metadata.get("low")
+    expected: Any = type(spec.default)
+    if spec.default is None:
+        expected = str if choices else float
     if type(value) is not expected and (expected, type(value)) != (float, int):
         raise UserError(f"{where}: expected {expected.__name__}, got {value!r}.")
-    choices, low = spec.metadata.get("choices"), spec.metadata.get("low")
     if choices and value not in choices:
         raise UserError(f"{where}: expected one of {', '.join(choices)}, got {value!r}.")
     if low is not None and not low <= value <= spec.metadata["high"]:

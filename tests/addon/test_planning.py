@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from addon.planning import plan
-from addon.rigs import FULL, RIGS, Act, joined, of_tables, takes
+from addon.rigs import RIGS, Act, joined, of_tables, takes
 from addon.terrain import Terrain
 
 FPS, ASPECT = 12, 16 / 9
@@ -171,16 +171,10 @@ def test_a_recipe_without_acts_is_one():
 
 @pytest.mark.parametrize("rig", RIGS)
 def test_what_is_said_holds_even_where_it_is_what_another_rig_does(rig):
-    (act,) = of_tables([], rig, {"azimuth": FULL.azimuth}, 120)
-    assert act.framing == replace(RIGS[rig].framing, azimuth=FULL.azimuth)
-    acts = of_tables([{}, {"start": 0.5, "lens": FULL.lens}], rig, {"lens": 70}, 120)
-    assert [act.framing.lens for act in acts] == [70, FULL.lens]
-
-
-def test_tables_of_earlier_versions_had_all_keys():
-    old = {**vars(FULL), "third": 0.3}
-    assert of_tables([], "below", old, 120) == of_tables([], "below", SAID, 120)
-    assert of_tables([old], "below", {}, 120) == of_tables([], "below", SAID, 120)
+    (act,) = of_tables([], rig, {"azimuth": RIDE.azimuth}, 120)
+    assert act.framing == replace(RIGS[rig].framing, azimuth=RIDE.azimuth)
+    acts = of_tables([{}, {"start": 0.5, "lens": RIDE.lens}], rig, {"lens": 70}, 120)
+    assert [act.framing.lens for act in acts] == [70, RIDE.lens]
 
 
 def test_acts_of_a_recipe():

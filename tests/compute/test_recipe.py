@@ -41,7 +41,7 @@ azimuth = 60
 lens = 50
 """
 
-OF_ACTS = {"rig": "ride", "start": 0.0, "transition": "cut", "line": ""}
+OF_ACTS = {"start": 0.0, "transition": "cut", "line": ""}
 
 
 def test_an_empty_recipe_is_the_defaults():

@@ -75,12 +75,16 @@ def test_a_shot_has_the_settings_of_the_recipe():
     assert settings() == expected
 
 
+def test_a_recipe_knows_the_rigs_of_the_add_on():
+    assert tuple(RIGS) == recipe.RIGS
+
+
 def test_what_a_recipe_says_of_the_framing_reaches_the_shot_and_nothing_else():
     pytest.importorskip("tomli_w")
-    text = '[camera]\nrig = "orbit"\nazimuth = 60\n[[camera.acts]]\nrig = "below"\nlens = 50'
+    text = '[camera]\nrig = "orbit"\nazimuth = 60\n[[camera.acts]]\nlens = 50'
     resolved = tomllib.loads(recipe.read_recipe(text, "said").to_toml())
     (act,) = Settings.of_recipe(resolved).film_acts
-    assert act.framing == dataclasses.replace(RIGS["below"].framing, azimuth=60, lens=50)
+    assert act.framing == dataclasses.replace(RIGS["orbit"].framing, azimuth=60, lens=50)
     del resolved["camera"]["acts"]
     (act,) = Settings.of_recipe(resolved).film_acts
     assert act.framing == dataclasses.replace(RIGS["orbit"].framing, azimuth=60)
