@@ -132,7 +132,7 @@ def _compose(scene: bpy.types.Scene, apart: bpy.types.Scene) -> None:
     overlays = tree.nodes.new("CompositorNodeRLayers")
     overlays.scene = apart
     overlays.location = (-600, -400)
-    over.location = (-250, 0)
+    over.location, over.width = (-250, 0), 180
     tree.links.new(picture, over.inputs["Image"])
     tree.links.new(overlays.outputs["Image"], over.inputs["Overlays"])
     tree.links.new(over.outputs[0], result)

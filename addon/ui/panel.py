@@ -123,7 +123,8 @@ def _overlays(
         return
     header, body = layout.panel("moving_lands_overlays", default_closed=True)
     header.label(text="Overlays")
-    if node := overlays.node_of(scene):
+    node = overlays.node_of(scene)
+    if node:
         header.prop(
             node, "mute", text="", icon="HIDE_ON" if node.mute else "HIDE_OFF", emboss=False
         )
@@ -138,6 +139,9 @@ def _overlays(
             row.label(text=name)
         row.prop(part, "hide_viewport", text="", emboss=False)
         row.prop(part, "hide_render", text="", emboss=False)
+    for socket in node.inputs if node else ():
+        if socket.type == "VALUE":
+            body.prop(socket, "default_value", text=socket.name)
 
 
 CLASSES = (MOVING_LANDS_PG_shot, MOVING_LANDS_PT_shot)
