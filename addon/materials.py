@@ -349,7 +349,7 @@ def _fur(name: str) -> bpy.types.ShaderNodeTree:
         "Side": _side("c0566a", 0.45),
         "Edges": _edge("ffd9a0", 0.12, 0.4),
         "Fur": {**_relief("150b1d", 0.7, 0.6, 0.22), **_skin(0.05, 0.1)},
-        "Contour Lines": _lines("140818", 0.95, 90.0, 1.4),
+        "Contour Lines": _lines("140818", 0.9, 90.0, 1.4),
     }
     graph, data = _begin(name, panels, "Fur in raking light: the hue jumps inside the funnel")
     hue = _hue(graph, data)
@@ -441,7 +441,7 @@ def _specimen(name: str) -> bpy.types.ShaderNodeTree:
         "Skin": {
             **_skin(0.12, 0.06),
             "Translucency": Input(0.1, "How far light goes into the body"),
-            **_relief("1d110d", 0.45, 0.5, 0.78),
+            **_relief("1d110d", 0.45, 0.45, 0.75),
         },
         "Contour Lines": _lines("1c0806", 0.0, 16.0),
     }
