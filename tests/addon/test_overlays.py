@@ -26,7 +26,7 @@ def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with sequence.open_sequence(file) as opened:
         settings = stage.Settings.of_recipe(opened.recipe)
-        framing |= {"width": size[0], "height": size[1], "samples": 1}
+        framing |= {"seconds": 5.0, "width": size[0], "height": size[1], "samples": 1}
         framing |= {f"show_{name}": name in wanted for name in overlays.OVERLAYS}
         settings = dataclasses.replace(settings, **framing)
         given = opened.surfaces["network"]
