@@ -21,6 +21,9 @@ NOTE = "moving_lands_look"
 HANDED_ON = 0.9
 """Part of a spike's colour that it has from its neighbours' light, at a full *Spike Light*."""
 
+PALED = 0.6
+"""How much of a spike's paint is white, at a full *Spike Light*."""
+
 CURVATURE = 4.0
 """From Cycles' pointiness, which is 0.5 where it is flat, to about -1 in creases and 1 on edges."""
 
@@ -242,7 +245,7 @@ def _drawn(
         light = graph.math("MULTIPLY", light, graph.input("Ridge Light"))
         color = graph.mix(light, color, (1.0, 1.0, 1.0, 1.0), "SOFT_LIGHT")
         pale = graph.math("MULTIPLY", data["Furred"], graph.input("Spike Light"))
-        color = graph.mix(graph.math("MULTIPLY", pale, 0.6), color, (1.0, 1.0, 1.0, 1.0))
+        color = graph.mix(graph.math("MULTIPLY", pale, PALED), color, (1.0, 1.0, 1.0, 1.0))
     with graph.section("Lines of equal height"):
         lines = graph.group(
             _shared("Contour Lines", _contours),

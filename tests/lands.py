@@ -39,6 +39,11 @@ def finish(steps):
             return yielded, done.value
 
 
+def drained(steps):
+    """Run a generator to its end; return what it returned."""
+    return finish(steps)[1]
+
+
 def seen(thing, frame):
     """The vertices Blender shows at a film frame, which may lie between two."""
     scene = bpy.context.scene

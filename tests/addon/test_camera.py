@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from funnel import funnel
+from lands import drained
 from mathutils import Vector
 
 from addon import camera, compat, cuts, surface
@@ -76,14 +77,6 @@ def scene(empty):
     scene.render.fps, scene.frame_start, scene.frame_end = FPS, 1, LAST
     scene.render.resolution_x, scene.render.resolution_y = 64, 36
     return scene
-
-
-def drained(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def built(scene, file, acts=None):

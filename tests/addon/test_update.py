@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from funnel import funnel
+from lands import drained
 
 from addon import compat, sequence, shots, stage, surface
 from addon.settings import Settings
@@ -31,14 +32,6 @@ def files(tmp_path_factory):
         "shorter": written(folder / "shorter.h5", frames=2),
         "finer": written(folder / "finer.h5", size=41),
     }
-
-
-def drained(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 @pytest.fixture
