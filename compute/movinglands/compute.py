@@ -7,7 +7,6 @@ surfaces need besides is in ``surfaces``.
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 import torch
@@ -31,6 +30,7 @@ from .surfaces import (
     check_room,
     choose_device,
     compute_sequence,
+    discard,
     journal_of,
 )
 from .training import Snapshot, batch_of_step, snapshot_steps, train
@@ -44,7 +44,7 @@ CHUNK = 256
 
 def compute(
     recipe: Recipe,
-    path: Path,
+    path: str | Path,
     device: str = "auto",
     restart: bool = False,
     compiling: bool | None = None,
@@ -56,11 +56,11 @@ def compute(
     ----------
     recipe : Recipe
         What to compute.
-    path : Path
+    path : path
         The sequence file; its journal is ``<path>.journal``.
     restart : bool
-        Begin anew over a sequence that is there. It is replaced when there is something to replace
-        it with; a restart that was interrupted goes on.
+        Begin anew, whatever is there. A sequence stays until there is something to replace it with;
+        a restart that was interrupted goes on without another.
     device, compiling, ray
         As in ``compute_sequence``.
 
@@ -75,23 +75,25 @@ def compute(
         Where the file or its journal holds another recipe, another process is at it, a batch is
         larger than the data, there is no room for the result, or the training diverges.
     """
+    path = Path(path)
     journal = journal_of(path)
-    going_on = _is_journal_of(journal, recipe)
+    going_on = not restart and _is_journal_of(journal, recipe)
     if path.exists() and not going_on:
         if restart:
             open_sequence(path).close()  # what is no sequence is not ours to replace
         elif _is_complete(path, recipe):
-            update_recipe(path, recipe.title, recipe.to_toml())
-            shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
+            with alone(path):
+                update_recipe(path, recipe.title, recipe.to_toml())
+                discard(journal)  # of a run killed at its very end
             return False
     _check_room(recipe, path)
-    where = choose_device(device)
+    where = choose_device(device, elsewhere=bool(ray))
     data = datasets.load(recipe.data).to(where)
     _check_surface(recipe, len(data.images))
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
-        if restart and not going_on:  # only now that nothing else is in the way
-            shutil.rmtree(journal, ignore_errors=True)
+        if restart:  # only now that nothing else is in the way
+            discard(journal)
         _open_journal(journal, recipe)
         print(f"Computing {recipe.title} on {device_name(where)}.")
 
@@ -102,7 +104,7 @@ def compute(
         _train(recipe, module, data, journal)
         surface = _surface(recipe, module, data, journal)
         return compute_sequence(
-            path, surface, recipe.title, recipe.to_toml(), device, compiling, ray, restart=True
+            path, surface, recipe.title, recipe.to_toml(), device, compiling, ray, replace=True
         )
 
 
@@ -146,8 +148,10 @@ def _open_journal(journal: Path, recipe: Recipe) -> None:
 
 def _check_room(recipe: Recipe, path: Path) -> None:
     surface = recipe.surface
-    frames = len(snapshot_steps(recipe.training)) if surface.window == "travelling" else 1
-    check_room(path, surface.resolution**2, frames, (1 + surface.accuracy) * (1 + surface.test))
+    frames = len(snapshot_steps(recipe.training))
+    missing = frames if surface.window == "travelling" else 1
+    values = (1 + surface.accuracy) * (1 + surface.test)
+    check_room(path, surface.resolution**2, frames, missing, values)
 
 
 def _check_surface(recipe: Recipe, images: int) -> None:

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import operator
 import os
 import shutil
 import time
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 NOTE = "surfaces.json"
 """In a journal: what its tiles and frames are of."""
+
+FOLDER = "surfaces"
+"""In a journal: a folder for each surface, so that none is called as something else in it."""
 
 PUBLISH_EVERY = 30.0
 """Seconds between two renewals of a growing file, at least."""
@@ -88,8 +92,8 @@ class Surface:
     Raises
     ------
     UserError
-        For a window there is not, a resolution below 2, a range of nothing, or an attribute that
-        is neither text nor a number.
+        For a window there is not, a resolution that is none or below 2, a range of nothing, or an
+        attribute that is neither text nor a number.
     """
 
     module: nn.Module
@@ -110,11 +114,20 @@ class Surface:
         if self.window not in WINDOWS:
             expected = " or ".join(WINDOWS)
             raise UserError(f"window: expected {expected}, got {self.window!r}.")
-        if min(self.shape) < 2:
-            raise UserError(f"resolution = {self.resolution}: expected 2 points a side at least.")
+        try:
+            fits = min(self.shape) >= 2
+        except (TypeError, ValueError):  # a fraction, three numbers
+            fits = False
+        if not fits:
+            raise UserError(
+                f"resolution = {self.resolution}: expected 2 points a side at least, as a whole "
+                "number or as (rows, columns)."
+            )
         if not 0 < self.range < np.inf:
             raise UserError(f"range = {self.range}: expected half the window's width, above 0.")
-        for name, value in self.attrs.items():
+        plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.attrs.items()}
+        object.__setattr__(self, "attrs", plain)
+        for name, value in plain.items():
             if not isinstance(value, str | int | float):
                 found = type(value).__name__
                 raise UserError(f"attrs: {name} is a {found}, expected text or a number.")
@@ -123,7 +136,8 @@ class Surface:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the grid."""
         size = self.resolution
-        return (size, size) if isinstance(size, int) else size
+        rows, cols = size if isinstance(size, tuple | list) else (size, size)
+        return operator.index(rows), operator.index(cols)
 
 
 class Tile(NamedTuple):
@@ -147,6 +161,7 @@ def compute_sequence(
     compiling: bool | None = None,
     ray: str | None = None,
     restart: bool = False,
+    replace: bool = False,
 ) -> bool:
     """Evaluate surfaces for every snapshot and write them to a sequence file, or go on with it.
 
@@ -165,7 +180,10 @@ def compute_sequence(
     ray : str, optional
         The address of a Ray cluster to evaluate on; "" for one that is started here.
     restart : bool
-        Begin anew over a sequence that is there.
+        Begin anew, whatever is there. A sequence stays until there is something to replace it with.
+    replace : bool
+        The same, but go on with this computation where its beginning is there: a restart that was
+        interrupted.
 
     Returns
     -------
@@ -181,16 +199,17 @@ def compute_sequence(
     path = Path(path)
     given = surfaces if isinstance(surfaces, dict) else {"network": surfaces}
     _check(given)
-    where = choose_device(device)
+    where = choose_device(device, elsewhere=bool(ray))
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
-        shots = {name: _Shot(surface, journal / name, where) for name, surface in given.items()}
+        folder = journal / FOLDER
+        shots = {name: _Shot(surface, folder / name, where) for name, surface in given.items()}
         for shot in shots.values():
             missing = sum(not shot.file(t).exists() for t in shot.frames)
-            check_room(path, shot.points, missing, len(shot.objective.names))
+            check_room(path, shot.points, len(shot.snapshots), missing, len(shot.objective.names))
         marks = {name: shot.fingerprint() for name, shot in shots.items()}
-        if not _begin(path, journal, marks, restart):
+        if not _begin(path, journal, marks, restart, replace):
             return False
         described = {name: shot.describe(marks[name]) for name, shot in shots.items()}
 
@@ -202,10 +221,7 @@ def compute_sequence(
         for shot in shots.values():
             shot.evaluate(publish, compiling, ray, device)
         publish()
-        for note in journal.iterdir():  # first: half a journal must not look like one to go on with
-            if note.is_file():
-                note.unlink()
-        shutil.rmtree(journal)
+        discard(journal)
     return True
 
 
@@ -225,8 +241,21 @@ def journal_of(path: Path) -> Path:
     return path.with_name(path.name + ".journal")
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU."""
+def discard(journal: Path) -> None:
+    """Remove a journal, where there is one."""
+    if not journal.exists():
+        return
+    for note in journal.iterdir():  # first: half a journal must not look like one to go on with
+        if note.is_file():
+            note.unlink()
+    shutil.rmtree(journal)
+
+
+def choose_device(name: str, elsewhere: bool = False) -> torch.device:
+    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU.
+
+    Where others evaluate, ``elsewhere``, this machine need not have their CUDA.
+    """
     if name == "auto":
         name = "cpu"
         if torch.cuda.is_available():
@@ -237,6 +266,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
+        if elsewhere and name.split(":")[0] == "cuda":
+            return choose_device("auto")
         raise UserError(f"--device {name}: torch finds no such device here.") from None
     return device
 
@@ -244,22 +275,28 @@ def choose_device(name: str) -> torch.device:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Hold a sequence file against other processes, once or more; whoever dies lets go."""
-    lock = path.with_name(f".{path.name}.lock")
+    file = path.with_name(f".{path.name}.lock")
+    lock = FileLock(file, timeout=0, is_singleton=True)
+    outermost = not lock.is_locked
     try:
-        with FileLock(lock, timeout=0, is_singleton=True):
+        with lock:
             try:
                 yield
             finally:
-                lock.unlink(missing_ok=True)
+                # Still held: whoever has opened the file finds that it is gone, and makes another.
+                # On Windows no open file goes; there filelock removes it afterwards.
+                if outermost and os.name == "posix":
+                    file.unlink(missing_ok=True)
     except Timeout:
         raise UserError(f"{path}: another process is computing it.") from None
 
 
-def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> bool:
+def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool, replace: bool) -> bool:
     """Open the journal; return False where the file is complete already."""
     note = journal / NOTE
-    going_on = note.exists() and json.loads(note.read_text()) == marks
-    if note.exists() and not going_on and not restart:
+    going_on = not restart and note.exists() and json.loads(note.read_text()) == marks
+    may_replace = restart or replace
+    if note.exists() and not going_on and not may_replace:
         raise UserError(
             f"{journal} holds the beginning of another computation: give another file, "
             "or restart to begin anew."
@@ -268,31 +305,36 @@ def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool) -> b
         with open_sequence(path) as file:  # what is no sequence is not ours to replace
             found = {name: str(g.attrs.get("fingerprint")) for name, g in file["surfaces"].items()}
             complete = all(complete_frames(group).all() for group in file["surfaces"].values())
-        if found != marks and not restart:
+        if found != marks and not may_replace:
             raise UserError(
                 f"{path} was computed from other weights, data or settings: give another file, "
-                "or restart to replace it."
+                "or replace it with replace=True."
             )
-        if complete and not going_on and not restart:
-            shutil.rmtree(journal, ignore_errors=True)  # of a run killed at its very end
+        if complete and not going_on and not may_replace:
+            discard(journal)  # of a run killed at its very end
             return False
     if not going_on:
-        for name in marks:
-            shutil.rmtree(journal / name, ignore_errors=True)
+        note.unlink(missing_ok=True)  # first, as in discard
+        if (kept := journal / FOLDER).exists():
+            shutil.rmtree(kept)
     journal.mkdir(parents=True, exist_ok=True)
     write_whole(note, json.dumps(marks).encode())
     return True
 
 
-def check_room(path: Path, points: int, frames: int, values: int = 1) -> None:
+def check_room(path: Path, points: int, frames: int, missing: int, values: int = 1) -> None:
     """Refuse a computation for which there is no disk or no memory, before anything is done.
 
     Parameters
     ----------
     path : Path
         The sequence file.
-    points, frames, values : int
-        Of a frame; frames; loss and metrics of a point.
+    points, frames : int
+        Of a frame; of the file.
+    missing : int
+        Frames still to be kept in the journal: of a fixed window one, which the file repeats.
+    values : int
+        Loss and metrics of a point.
 
     Raises
     ------
@@ -300,7 +342,7 @@ def check_room(path: Path, points: int, frames: int, values: int = 1) -> None:
         With what is needed and what is there.
     """
     asked = f"{path}: {frames} frames of {points:,} points take"
-    needed, free = 2 * 4 * values * points * frames, shutil.disk_usage(_existing(path)).free
+    needed, free = 4 * values * points * (frames + missing), shutil.disk_usage(_existing(path)).free
     if needed > free:
         raise UserError(
             f"{asked} {_gb(needed)} of disk, {_gb(free)} are free: ask for a lower resolution."

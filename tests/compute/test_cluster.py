@@ -327,7 +327,7 @@ def test_a_cluster_that_is_gone_leaves_what_is_done(nodes, tmp_path, monkeypatch
     assert len(list(journal.rglob("frames/*.npz"))) >= 2
     # One process goes on by the plan that was found on the cluster.
     shutil.copytree(journal, surfaces.journal_of(other))
-    shutil.rmtree(surfaces.journal_of(other) / "network" / "frames")
+    shutil.rmtree(surfaces.journal_of(other) / "surfaces" / "network" / "frames")
     for file in (path, other):
         assert compute_sequence(file, surface, device="cpu")
     assert_same_datasets(path, other)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -177,14 +178,16 @@ def test_a_run_killed_twice_ends_as_one_that_was_not(tiny, tmp_path, monkeypatch
 
     run_until(recipe, killed, lambda: kept("snapshots/*.pt") >= 5)
     assert 5 <= kept("snapshots/*.pt") < 30
-    assert not kept("network")
-    run_until(recipe, killed, lambda: kept("network/frames/*.npz") >= 2)
+    assert not kept("surfaces")
+    run_until(recipe, killed, lambda: kept("surfaces/network/frames/*.npz") >= 2)
     assert kept("snapshots/*.pt") == 30
-    assert 2 <= kept("network/frames/*.npz") < 30
+    assert 2 <= kept("surfaces/network/frames/*.npz") < 30
     assert not killed.exists()
 
     # The fastest way is found by measuring, and another way rounds differently.
-    plan = Plan(**json.loads((journal_of(killed) / "network" / "plan.json").read_text()))
+    plan = Plan(
+        **json.loads((journal_of(killed) / "surfaces" / "network" / "plan.json").read_text())
+    )
     monkeypatch.setattr(Evaluator, "tune", lambda *_: plan)
     compute(recipe, whole, "cpu")
     assert compute(recipe, killed, "cpu")
@@ -299,7 +302,59 @@ def test_a_journal_of_another_recipe_is_refused(tiny, sequence, tmp_path, monkey
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_a_restart_goes_on_too(tiny, own, sequence, monkeypatch, interrupt):
+@pytest.fixture
+def trained_anew(monkeypatch):
+    """The steps of the snapshots that are made from now on."""
+    steps, save = [], computing._save
+
+    def saving(path, content):
+        if path.parent.name == "snapshots":
+            steps.append(int(path.stem))
+        save(path, content)
+
+    monkeypatch.setattr(computing, "_save", saving)
+    return steps
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_restart_begins_anew_where_the_same_was_begun(
+    tiny, tmp_path, monkeypatch, interrupt, trained_anew, restart
+):
+    path, finish, finished = tmp_path / "a.h5", surfaces._Shot._finish, []
+    interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        compute(tiny, path, "cpu")
+    assert len(list(journal_of(path).glob("surfaces/network/frames/*.npz"))) == 1
+    trained_anew.clear()
+    monkeypatch.setattr(
+        surfaces._Shot, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+    )
+    assert compute(tiny, str(path), "cpu", restart=restart)
+    assert trained_anew == ([0, 3, 6] if restart else [])
+    assert finished == ([0, 1, 2] if restart else [1, 2])
+
+
+def test_a_restart_of_what_is_complete_begins_anew(tiny, own, monkeypatch, trained_anew):
+    finish, finished = surfaces._Shot._finish, []
+    monkeypatch.setattr(
+        surfaces._Shot, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+    )
+    assert compute(tiny, own, "cpu", restart=True)
+    assert (trained_anew, finished) == ([0, 3, 6], [0, 1, 2])
+
+
+def test_what_another_has_begun_is_not_removed(tiny, own):
+    """The file is complete, and somebody is about to replace it."""
+    begun = journal_of(own) / "recipe.toml"
+    begun.parent.mkdir()
+    begun.write_text(changed(tiny, surface__seed=5).to_toml())
+    with ThreadPoolExecutor() as pool, surfaces.alone(own):
+        refused = pool.submit(compute, tiny, own, "cpu").exception()
+    assert "own.h5: another process is computing it" in str(refused)
+    assert begun.exists()
+
+
+def test_a_restart_that_was_interrupted_goes_on(tiny, own, sequence, monkeypatch, interrupt):
     other = changed(tiny, surface__seed=5)
     interrupt(1)
     with pytest.raises(KeyboardInterrupt):
@@ -308,13 +363,13 @@ def test_a_restart_goes_on_too(tiny, own, sequence, monkeypatch, interrupt):
     assert len(list(journal_of(own).glob("snapshots/*.pt"))) == 3
     monkeypatch.undo()
     monkeypatch.setattr(computing, "_save", lambda *_: 1 / 0)  # nothing is trained again
-    assert compute(other, own, "cpu", restart=True)
+    assert compute(other, own, "cpu")
     monkeypatch.undo()
     assert not compute(other, own, "cpu")
 
 
 def test_a_journal_left_at_the_very_end_goes(tiny, own):
-    (journal_of(own) / "network" / "frames").mkdir(parents=True)
+    (journal_of(own) / "surfaces" / "network" / "frames").mkdir(parents=True)
     assert not compute(tiny, own, "cpu")
     assert not journal_of(own).exists()
 

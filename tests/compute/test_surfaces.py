@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -387,18 +388,34 @@ def test_a_restart_that_was_interrupted_goes_on(surface, own, whole, interrupt, 
         compute(own, other, restart=True)
     monkeypatch.undo()
     assert_same_datasets(own, whole)  # until there is something to replace it with
-    assert compute(own, other, restart=True)
+    with pytest.raises(UserError, match="or replace it with replace=True"):
+        compute(own, other)
+    assert compute(own, other, replace=True)
     with open_sequence(own) as file:
         assert file["surfaces/network/alpha"][-1] == 2
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_restart_begins_anew_where_the_same_was_begun(
+    surface, tmp_path, interrupt, monkeypatch, restart
+):
+    path, kept, keep = tmp_path / "a.h5", [], surfaces._keep
+    interrupt(2)  # a tile is a frame
+    with pytest.raises(KeyboardInterrupt):
+        compute(path, surface)
+    monkeypatch.undo()
+    monkeypatch.setattr(surfaces, "_keep", lambda *tile: kept.append(tile) or keep(*tile))
+    assert compute(path, surface, restart=restart)
+    assert len(kept) == (3 if restart else 1)
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2, 3])
 def test_killed_while_the_journal_goes(surface, own, whole, small_tiles, monkeypatch, gone):
     """Some of it left, whatever: the sequence stays, and the rest goes the next time."""
     journal = journal_of(own)
-    (journal / "network" / "frames").mkdir(parents=True)
+    (journal / "surfaces" / "network" / "frames").mkdir(parents=True)
     for name in ("frames/000000.npz", "frames/000001.npz", "plan.json")[gone:]:
-        (journal / "network" / name).write_text("left")
+        (journal / "surfaces" / "network" / name).write_text("left")
     assert not compute(own, surface)
     assert_same_datasets(own, whole)
     assert not journal.exists()
@@ -422,7 +439,7 @@ def test_the_notes_of_a_journal_go_first(surface, tmp_path, monkeypatch):
     monkeypatch.setattr(surfaces._Shot, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt):
         compute(path, surface)
-    assert left == ["network"]
+    assert left == ["surfaces"]
     monkeypatch.undo()
     assert not compute(path, surface)
 
@@ -447,6 +464,62 @@ def test_one_process_at_a_time(surface, tmp_path, another):
         process.join()
     assert compute(path, surface)  # whoever dies lets go
     assert {p.name for p in tmp_path.iterdir()} == {"a.h5", "b.h5"}
+
+
+def hold(path):
+    with surfaces.alone(path):
+        pass
+
+
+def hold_often(path, times):
+    """Hold a file again and again, and fail where another holds it at the same time."""
+    mark = path.with_name("held")
+    while times:
+        try:
+            with surfaces.alone(path):
+                mark.touch(exist_ok=False)
+                mark.unlink()
+                times -= 1
+        except UserError:
+            continue
+
+
+def test_held_twice_it_is_held_to_the_end(tmp_path, another):
+    path, lock = tmp_path / "a.h5", tmp_path / ".a.h5.lock"
+    with surfaces.alone(path):
+        held = lock.stat().st_ino
+        with surfaces.alone(path):
+            pass
+        assert lock.stat().st_ino == held
+        process = another.Process(target=hold, args=(path,))
+        process.start()
+        process.join()
+        assert process.exitcode == 1
+    assert not lock.exists()
+
+
+def test_what_lies_about_of_a_lock_is_no_hindrance(tmp_path):
+    (tmp_path / ".a.h5.lock").touch()
+    with surfaces.alone(tmp_path / "a.h5"):
+        pass
+
+
+def test_an_open_file_is_not_removed_on_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr(surfaces, "os", SimpleNamespace(name="nt"))
+    with surfaces.alone(tmp_path / "a.h5"):
+        pass
+    assert (tmp_path / ".a.h5.lock").exists()  # which filelock removes there, after letting go
+
+
+def test_never_two_at_once(tmp_path, another):
+    """Each removes its lock at the end, while others have opened it and are about to take it."""
+    path = tmp_path / "a.h5"
+    workers = [another.Process(target=hold_often, args=(path, 300)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
 
 
 def test_killed_ten_times_it_ends_as_if_never(tmp_path, another, small_tiles):
@@ -478,7 +551,7 @@ def test_killed_ten_times_it_ends_as_if_never(tmp_path, another, small_tiles):
 
 def kept(path):
     """How many tiles are kept, alone or in frames of 28."""
-    journal = journal_of(path) / "network"
+    journal = journal_of(path) / "surfaces" / "network"
     tiles = len(list(journal.glob("tiles/*/*.npy")))
     return tiles + 28 * len(list(journal.glob("frames/*.npz")))
 
@@ -671,12 +744,29 @@ def test_no_room_is_told_before_anything_is_done(surface, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("window", "copies"), [("travelling", 6), ("fixed", 4)])
+def test_a_fixed_window_takes_room_for_all_its_copies(
+    surface, tmp_path, monkeypatch, window, copies
+):
+    """What is kept while it is computed, and all frames of the file."""
+    needed = copies * 15 * 4 * len(("loss", "accuracy"))
+    free = type("Usage", (), {"free": needed - 1})
+    monkeypatch.setattr(surfaces.shutil, "disk_usage", lambda folder: free)
+    given = dataclasses.replace(surface, window=window)
+    with pytest.raises(UserError, match="3 frames of 15 points take"):
+        compute(tmp_path / "a.h5", given)
+    free.free = needed
+    assert compute(tmp_path / "a.h5", given)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"window": "moving"}, "window: expected travelling or fixed, got 'moving'"),
         ({"resolution": 1}, "resolution = 1: expected 2 points a side at least"),
         ({"resolution": (5, 1)}, "expected 2 points a side at least"),
+        ({"resolution": 5.5}, "resolution = 5.5: expected 2 points .* as a whole number"),
+        ({"resolution": (5,)}, "resolution = .* or as .rows, columns."),
         ({"range": 0}, "range = 0: expected half the window's width, above 0"),
         ({"range": float("nan")}, "range = nan: expected"),
         ({"attrs": {"data": None}}, "attrs: data is a NoneType, expected text or a number"),
@@ -685,6 +775,40 @@ def test_no_room_is_told_before_anything_is_done(surface, tmp_path, monkeypatch)
 def test_what_a_surface_cannot_be(surface, change, sentence):
     with pytest.raises(UserError, match=sentence):
         dataclasses.replace(surface, **change)
+
+
+def test_numbers_may_be_those_of_numpy(surface):
+    given = dataclasses.replace(
+        surface,
+        resolution=np.int64(5),
+        attrs={"runs": np.int32(3), "rate": np.float32(0.5), "data": np.str_("some")},
+    )
+    assert given.shape == (5, 5)
+    assert given.attrs == {"runs": 3, "rate": 0.5, "data": "some"}
+    assert {type(value) for value in given.attrs.values()} == {int, float, str}
+    assert dataclasses.replace(surface, resolution=[np.int64(3), 4]).shape == (3, 4)
+
+
+def test_no_name_of_a_surface_is_special(surface, tmp_path):
+    path = tmp_path / "a.h5"
+    journal = journal_of(path)
+    (journal / "snapshots").mkdir(parents=True)
+    (journal / "snapshots" / "000000000.pt").touch()
+    (journal / "plane.pt").touch()
+    left = []
+
+    def noted(shot, *arguments):
+        left.append(sorted(f.name for f in journal.iterdir()))
+
+    names = ("snapshots", "plane.pt", "surfaces.json", "surfaces")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(surfaces._Shot, "evaluate", noted)
+        compute(str(path), {name: surface for name in names})
+    assert left[0] == ["plane.pt", "snapshots", "surfaces.json"]
+    path.unlink()
+    assert compute(path, {name: surface for name in names})
+    with open_sequence(path) as file:
+        assert sorted(file["surfaces"]) == sorted(names)
 
 
 @pytest.mark.parametrize(
@@ -726,3 +850,12 @@ def test_what_cannot_be_computed(surface, tmp_path, given, sentence):
 def test_a_device_there_is_not(surface, tmp_path):
     with pytest.raises(UserError, match="no such device"):
         compute_sequence(tmp_path / "a.h5", surface, device="abacus")
+
+
+def test_whoever_lets_others_evaluate_needs_no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    here = surfaces.choose_device("auto")
+    assert surfaces.choose_device("cuda:7", elsewhere=True) == here
+    for name, elsewhere in (("cuda:7", False), ("abacus", True)):
+        with pytest.raises(UserError, match="no such device"):
+            surfaces.choose_device(name, elsewhere)
