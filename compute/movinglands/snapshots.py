@@ -8,21 +8,22 @@ keeps a snapshot's scalars in the same file, so that the two cannot get out of s
 from __future__ import annotations
 
 import operator
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import checkpoints
-from .checkpoints import Scalars, State
+from .checkpoints import Scalars, State, few, is_extra, must_be_plain
 from .errors import UserError
 from .files import replacing
+from .fitting import Fit, Notes
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class _Kept:
     step: int
     name: str  # for messages
     read: Callable[[], tuple[State, Scalars]]
+    finite: bool = True  # as far as it was looked at
 
 
 class Snapshots:
@@ -37,13 +39,27 @@ class Snapshots:
 
     ``snapshots[t]`` is a state dict on the CPU, not to be written to. Made by ``in_folder``, ``of``
     and ``Recorder.snapshots``.
+
+    Attributes
+    ----------
+    steps : list of int
+        The updates that each of them has had.
+    notes : tuple of str
+        What was left out or tolerated, in short sentences: "ignored in the snapshots: total_ops".
+    diverged : tuple of int
+        The indices of those that hold a NaN or an infinity. Known to what ``check`` returns.
     """
 
-    def __init__(self, kept: Iterable[_Kept]) -> None:
+    def __init__(
+        self, kept: Iterable[_Kept], *, strict: bool = True, notes: Iterable[str] = ()
+    ) -> None:
         self._kept = list(kept)
         if not self._kept:
             raise UserError("Snapshots: there are none, expected one at least.")
+        self._strict = strict
         self.steps = [snapshot.step for snapshot in self._kept]
+        self.notes = tuple(notes)
+        self.diverged = tuple(t for t, snapshot in enumerate(self._kept) if not snapshot.finite)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -72,26 +88,33 @@ class Snapshots:
         *,
         entry: str | None = None,
         prefix: str = "",
+        strict: bool = True,
     ) -> Snapshots:
         """Find the snapshots in a folder, whoever wrote them.
 
         A snapshot is a file of ``torch.save`` or safetensors, or a sub-folder in the manner of
         transformers (``checkpoint-500/model.safetensors``, also in shards); where there are such
-        sub-folders, files beside them do not count. The step is the number in its name after
-        "step", else after "iter", else after "epoch", else the last whole number. What
-        DataParallel and torch.compile put before all names is taken away.
+        sub-folders, files beside them do not count. The step is the number in its name by "step",
+        else by "iter", else by "epoch", else the only whole number that the names do not share.
+        Names without a number beside others with one, such as ``best.pt``, are left out, and
+        ``notes`` says so. What DataParallel and torch.compile put before all names is taken away.
 
         Parameters
         ----------
         folder : path
         pattern : str, optional
             Which files or sub-folders, relative to the folder: ``"epoch=*.ckpt"``, ``"*/net.tar"``.
+            ``"net_{step}_*.pt"`` also says which number is the step.
         entry : str, optional
-            Under which name a file that holds more has the network (``"generator"``). By itself
-            the usual names are found, or the only state dict there is.
+            Under which name a file that holds more has the network: ``"generator"``, or
+            ``"checkpoint.model"`` for an entry in an entry. By itself the usual names are found,
+            or the only state dict there is.
         prefix : str
             Take only the tensors whose names begin so, and shorten their names by it: ``"model."``
             for the network that a LightningModule keeps as ``self.model``.
+        strict : bool
+            Without it ``check`` ignores tensors that the network has not, and takes buffers that
+            are missing from the network. Parameters may never be missing.
 
         Raises
         ------
@@ -99,28 +122,41 @@ class Snapshots:
             Where there is no snapshot, or a name tells no step or the step of another. Files are
             opened, and may be refused, when they are asked for.
         """
-        return cls(
+        found, left_out = checkpoints.find(Path(folder), pattern)
+        kept = [
             _Kept(step, str(path), partial(checkpoints.read, path, entry, prefix))
-            for step, path in checkpoints.find(Path(folder), pattern).items()
-        )
+            for step, path in found.items()
+        ]
+        notes = [f"left out, as their names tell no step: {few(left_out)}"] if left_out else []
+        return cls(kept, strict=strict, notes=notes)
 
     @classmethod
     def of(
         cls,
-        states: Sequence[State],
+        states: Sequence[Mapping[str, Any]],
         steps: Sequence[int],
         scalars: Mapping[str, Sequence[float]] | None = None,
+        *,
+        strict: bool = True,
     ) -> Snapshots:
         """Return snapshots of state dicts in memory.
 
         Parameters
         ----------
-        states : sequence of dict of Tensor
-            Not copied.
+        states : sequence of dict of Tensor or ndarray
+            Tensors are neither copied nor written to.
         steps : sequence of int
             One for each, strictly increasing.
         scalars : dict of sequences of float, optional
             One value for each state.
+        strict : bool
+            As in ``in_folder``.
+
+        Raises
+        ------
+        UserError
+            Where the sequences do not belong together, or a step is no whole number. What a state
+            holds may be refused when it is asked for.
         """
         columns = dict(scalars or {})
         for name, values in {"steps": steps, **columns}.items():
@@ -129,16 +165,14 @@ class Snapshots:
                     f"Snapshots, {name}: {len(values)} values, expected one for each of the "
                     f"{len(states)} states."
                 )
-        if any(after <= before for before, after in pairwise(steps)):
-            raise UserError(f"Snapshots: steps must increase strictly, not {list(steps)}.")
-        return cls(
-            _Kept(
-                int(step),
-                f"Snapshot of step {step}",
-                partial(_held, state, {name: float(columns[name][t]) for name in columns}),
-            )
-            for t, (state, step) in enumerate(zip(states, steps, strict=True))
-        )
+        whole = [_whole(step) for step in steps]
+        if any(after <= before for before, after in pairwise(whole)):
+            raise UserError(f"Snapshots: steps must increase strictly, not {whole}.")
+        kept = [
+            _held(step, state, {name: float(columns[name][t]) for name in columns})
+            for t, (state, step) in enumerate(zip(states, whole, strict=True))
+        ]
+        return cls(kept, strict=strict)
 
     def thinned(self, count: int) -> Snapshots:
         """Return ``count`` of the snapshots, evenly spaced by index, the first and last among them.
@@ -149,25 +183,38 @@ class Snapshots:
             raise UserError(f"Snapshots: {count} cannot hold the first and the last, ask for 2.")
         if count >= len(self):
             return self
-        return type(self)(self._kept[k * (len(self) - 1) // (count - 1)] for k in range(count))
+        kept = (self._kept[k * (len(self) - 1) // (count - 1)] for k in range(count))
+        return type(self)(kept, strict=self._strict, notes=self.notes)
 
     def check(self, module: nn.Module) -> Snapshots:
         """Return the same snapshots as states of this very module, all of them compared with it.
 
-        Names that share one tensor in the module, of which a file may hold only one
-        (transformers writes tied embeddings so), are all there in what is returned.
+        What is returned has the module's names, in its order, and its precision. Names that share
+        one tensor in the module, of which a file may hold only one (transformers writes tied
+        embeddings so), are all there. What DataParallel and torch.compile put into names counts
+        nowhere. What cannot change a value, such as BatchNorm's counter, may be missing or too
+        many; ``notes`` names it.
+
+        Parameters
+        ----------
+        module : nn.Module
+            May be on the meta device: only its shapes and precisions are looked at, and the
+            buffers that snapshots lack.
 
         Raises
         ------
         UserError
             At the first name or shape that does not fit.
         """
-        module = unwrapped(module)
-        expected, ties = module.state_dict(), _ties(module)
-        checked = [replace(kept, read=partial(_tied, kept, ties)) for kept in self._kept]
-        for kept in checked:
-            _compare(kept.name, kept.read()[0], expected)
-        return type(self)(checked)
+        fit, notes = Fit(unwrapped(module), self._strict), Notes()
+        checked = []
+        for kept in self._kept:
+            state = fit(kept.name, kept.read()[0], notes)
+            checked.append(
+                replace(kept, read=partial(_fitted, kept, fit), finite=fit.finite(state))
+            )
+        said = dict.fromkeys((*self.notes, *notes.sentences()))
+        return type(self)(checked, strict=self._strict, notes=said)
 
 
 class Recorder:
@@ -218,7 +265,7 @@ class Recorder:
         **scalars : float or 0-d Tensor
             What else is known of this moment: ``loss=loss, learning_rate=0.1``.
         """
-        if step % self.every == 0:
+        if _counted(step) % self.every == 0:
             self.keep(model, step, **scalars)
 
     def keep(
@@ -228,7 +275,7 @@ class Recorder:
         distributed = torch.distributed
         if distributed.is_available() and distributed.is_initialized() and distributed.get_rank():
             return
-        if (step := operator.index(step)) < 0:
+        if (step := _counted(step)) < 0:
             raise UserError(f"Recorder: step {step}, expected 0 or more.")
         values = {name: _number(name, value) for name, value in scalars.items()}
         if isinstance(model, nn.Module):
@@ -246,13 +293,35 @@ class Recorder:
         if self.folder is not None:
             return Snapshots.in_folder(self.folder)
         return Snapshots(
-            _Kept(step, f"Snapshot of step {step}", partial(_held, self._states[step], values))
+            _held(step, self._states[step], values)
             for step, values in sorted(self._scalars.items())
         )
 
 
-def _held(state: State, scalars: Scalars) -> tuple[State, Scalars]:
-    return {name: value.detach().cpu() for name, value in state.items()}, scalars
+def _held(step: int, state: Mapping[str, Any], scalars: Scalars) -> _Kept:
+    name = f"Snapshot of step {step}"
+    return _Kept(step, name, lambda: (checkpoints.plain(name, state), scalars))
+
+
+def _fitted(kept: _Kept, fit: Fit) -> tuple[State, Scalars]:
+    state, scalars = kept.read()
+    return fit(kept.name, state, Notes()), scalars
+
+
+def _whole(step: Any) -> int:
+    try:
+        if (whole := int(step)) == step:
+            return whole
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        pass
+    raise UserError(f"Snapshots: step {step!r}, expected a whole number.")
+
+
+def _counted(step: Any) -> int:
+    try:
+        return operator.index(step)
+    except TypeError:
+        raise UserError(f"Recorder: step {step!r}, expected a whole number.") from None
 
 
 def _number(name: str, value: float | Tensor) -> float:
@@ -279,43 +348,10 @@ def _copied(state: Mapping[str, Tensor]) -> State:
     copies: dict[int, Tensor] = {}
     copied = {}
     for name, value in state.items():
-        if type(value) not in (Tensor, nn.Parameter):
-            raise UserError(
-                f"Recorder: {name!r} is a {type(value).__name__}, expected a plain tensor."
-            )
+        if is_extra(name):
+            continue
+        must_be_plain(f"Recorder: {name!r}", value)
         if id(value) not in copies:
             copies[id(value)] = value.detach().to("cpu", copy=True)
         copied[name] = copies[id(value)]
     return copied
-
-
-def _ties(module: nn.Module) -> list[set[str]]:
-    names = defaultdict(set)
-    for named in (module.named_parameters, module.named_buffers):
-        for name, tensor in named(remove_duplicate=False):
-            names[id(tensor)].add(name)
-    return [tied for tied in names.values() if len(tied) > 1]
-
-
-def _tied(kept: _Kept, ties: list[set[str]]) -> tuple[State, Scalars]:
-    state, scalars = kept.read()
-    for names in ties:
-        there = sorted(names & state.keys())
-        state.update({name: state[there[0]] for name in names - state.keys() if there})
-    return state, scalars
-
-
-def _compare(where: str, state: State, expected: Mapping[str, Tensor]) -> None:
-    for name, tensor in expected.items():
-        if name not in state:
-            longer = [other.removesuffix(name) for other in state if other.endswith("." + name)]
-            hint = f"; with prefix={longer[0]!r} it would be there" if longer else ""
-            raise UserError(f"{where}: lacks {name!r}, which the network has{hint}.")
-        if state[name].shape != tensor.shape:
-            raise UserError(
-                f"{where}: {name!r} is {tuple(state[name].shape)}, "
-                f"expected {tuple(tensor.shape)} as in the network."
-            )
-    for name in state:
-        if name not in expected:
-            raise UserError(f"{where}: holds {name!r}, which the network has not.")

@@ -182,7 +182,7 @@ def test_the_step_may_be_in_the_name_of_the_folder(tmp_path):
     [
         ([], None, ["no snapshots", ".safetensors"]),
         (["a.pt"], "*.ckpt", ["no snapshots", "*.ckpt"]),
-        (["1.pt", "last.pt"], None, ["last.pt", "no number", "pattern"]),
+        (["first.pt", "last.pt"], None, ["first.pt", "no number"]),
         (["1.pt", "v1.5.pt"], None, ["v1.5.pt", "no number"]),
         (["step=7.ckpt", "step=7-v1.ckpt"], None, ["step=7.ckpt", "step=7-v1.ckpt", "step 7"]),
     ],
@@ -327,6 +327,48 @@ def test_states_in_memory_must_belong_together(count, steps, scalars, said):
 
 
 @pytest.mark.parametrize(
+    "steps", [np.array([3, 9]), [3.0, 9.0], torch.tensor([3, 9]), [torch.tensor(3), np.float32(9)]]
+)
+def test_steps_in_memory_are_whole_numbers_of_any_kind(steps):
+    assert Snapshots.of([state(0), state(1)], steps).steps == [3, 9]
+
+
+@pytest.mark.parametrize("step", [3.5, "3", None, float("nan")])
+def test_what_is_no_whole_number_is_no_step(step):
+    with pytest.raises(UserError, match="expected a whole number"):
+        Snapshots.of([state(0)], [step])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda w: nn.Parameter(w, requires_grad=w.is_floating_point()),
+        lambda w: w.numpy(),
+        lambda w: w.numpy().astype(w.numpy().dtype.newbyteorder(">")),
+    ],
+    ids=["parameters", "arrays", "arrays of another machine"],
+)
+def test_states_in_memory_hold_tensors_of_any_kind(kind):
+    snapshots = Snapshots.of([{name: kind(w) for name, w in state(1).items()}], [0])
+    assert_same(snapshots[0], state(1))
+    assert not any(w.requires_grad for w in snapshots.check(network())[0].values())
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"w": {"a": 1}}, "step 4: 'w' is a dict"),
+        ({"w": torch.ones(1, device="meta")}, "step 4: 'w' is on the meta device"),
+        ({"w": np.array(["a"])}, "step 4: 'w' is an array that torch cannot take"),
+        (nn.Linear(1, 1), "step 4: is a Linear, expected a state dict"),
+    ],
+)
+def test_what_is_no_tensor_in_memory_is_named(held, said):
+    with pytest.raises(UserError, match=said):
+        Snapshots.of([held], [4])[0]
+
+
+@pytest.mark.parametrize(
     ("length", "count"), list(itertools.product([1, 2, 7, 60, 61], [2, 3, 7, 60]))
 )
 def test_thinned_is_even_and_keeps_both_ends(length, count):
@@ -356,7 +398,10 @@ def test_thinned_to_one_is_refused():
         (lambda s: s.update({"4.bias": torch.ones(2)}), "holds '4.bias'"),
         (lambda s: s.update({"3.weight": torch.ones(5, 3)}), "'3.weight' is (5, 3), expected (2"),
         (lambda s: s.pop("1.running_mean"), "lacks '1.running_mean'"),
-        (lambda s: s.update({"net.3.bias": s.pop("3.bias")}), "prefix='net.'"),
+        (lambda s: s.update({f"net.{name}": s.pop(name) for name in list(s)}), "prefix='net.'"),
+        (lambda s: s.update({"3.weight": s["3.weight"].to(torch.complex64)}), "is torch.complex64"),
+        (lambda s: s.update({"3.weight": s["3.weight"].to(torch.int8)}), "is torch.int8"),
+        (lambda s: s.update({"3.bias": s["3.bias"][None]}), "'3.bias' is (1, 2), expected (2,)"),
     ],
 )
 def test_check_names_file_key_and_shapes(tmp_path, change, said):
@@ -392,6 +437,185 @@ def test_check_gives_tied_names_what_the_other_has(tmp_path, dropped):
     untied.head.weight = nn.Parameter(torch.ones(5, 2))
     with pytest.raises(UserError, match=f"lacks '{dropped}'"):
         found.check(untied)
+
+
+class Scaled(nn.Linear):
+    """A layer that keeps something beside its tensors, as those of FP8 do."""
+
+    def __init__(self, extra):
+        super().__init__(3, 2)
+        self.extra = extra
+
+    def get_extra_state(self):
+        return self.extra
+
+    def set_extra_state(self, state):
+        self.extra = state
+
+
+@pytest.mark.parametrize("extra", [b"", b"abc", {"amax": 1.0}, torch.zeros(4), None])
+@pytest.mark.parametrize("way", ["recorded", "in memory", "in a folder"])
+def test_extra_state_is_no_weight(tmp_path, extra, way):
+    net = nn.Sequential(Scaled(extra), nn.Linear(2, 1))
+    if way == "in memory":
+        snapshots = Snapshots.of([net.state_dict()], [0])
+    elif way == "recorded":
+        recorder = Recorder(tmp_path)
+        recorder.record(net, 0)
+        snapshots = recorder.snapshots
+    else:
+        torch.save({"model": net.state_dict()}, tmp_path / "1.pt")
+        snapshots = Snapshots.in_folder(tmp_path)
+    net[0].extra = torch.zeros(9)  # it has grown since
+    checked = snapshots.check(net)
+    assert checked[0].keys() == dict(net.named_parameters()).keys()
+    assert checked.notes == ("extra state, left as the network has it: 0._extra_state",)
+
+
+class Masked(nn.Module):
+    """Attention's furniture: a mask with infinities, and positions that are not saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+        self.register_buffer("places", torch.arange(3.0), persistent=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "notes"),
+    [
+        (lambda s: s.pop("1.num_batches_tracked"), "taken from the network: 1.num_batches_tracked"),
+        (lambda s: s.update(total_ops=torch.zeros(1)), "ignored in the snapshots: total_ops"),
+        (lambda s: s.update({"3.position_ids": torch.arange(4)}), "ignored.*3.position_ids"),
+        (lambda s: s.update({"3.mask": torch.eye(4)}), "ignored.*3.mask"),
+        (lambda s: s.update({"criterion.weight": torch.rand(2)}), "ignored.*criterion.weight"),
+        (lambda s: s.update(n_averaged=torch.tensor(3)), "ignored.*n_averaged"),
+        (
+            lambda s: s.update({f"{k}.total_ops": torch.zeros(1) for k in range(5)}),
+            "ignored in the snapshots: 0.total_ops, 1.total_ops, 2.total_ops and 2 more",
+        ),
+    ],
+)
+def test_what_cannot_change_a_value_may_be_missing_or_too_many(change, notes):
+    changed = state(3)
+    change(changed)
+    checked = Snapshots.of([state(2), changed], [0, 1]).check(network())
+    assert_same(checked[1], {**state(3), "1.num_batches_tracked": torch.tensor(0)})
+    assert len(checked.notes) == 1 and re.search(notes, checked.notes[0])
+    assert checked.thinned(2).notes == checked.notes
+
+
+def test_a_buffer_that_the_network_does_not_save_is_ignored():
+    net = Masked()
+    checked = Snapshots.of([{**net.state_dict(), "places": torch.ones(3)}], [0]).check(net)
+    assert_same(checked[0], net.state_dict())
+    assert checked.notes == ("ignored in the snapshots: places",)
+
+
+def test_leniency_takes_buffers_and_never_parameters(tmp_path):
+    net, held = network(5), state(1)
+    net[1].running_mean += 0.5
+    del held["1.running_mean"]
+    torch.save({**held, "4.bias": torch.ones(2)}, tmp_path / "1.pt")
+    with pytest.raises(UserError, match=r"lacks '1\.running_mean'.*strict=False"):
+        Snapshots.in_folder(tmp_path).check(net)
+    for found in (
+        Snapshots.in_folder(tmp_path, strict=False),
+        Snapshots.of([torch.load(tmp_path / "1.pt")], [1], strict=False),
+    ):
+        checked = found.thinned(2).check(net)
+        assert_same(checked[0], {**state(1), "1.running_mean": torch.full((3,), 0.5)})
+        assert checked.notes == (
+            "ignored in the snapshots: 4.bias",
+            "not in the snapshots, taken from the network: 1.running_mean",
+        )
+    del held["3.bias"]
+    with pytest.raises(UserError, match=r"lacks '3\.bias'"):
+        Snapshots.of([held], [0], strict=False).check(net)
+
+
+@pytest.mark.parametrize("file", [torch.float16, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("net", [torch.float32, torch.float64, torch.float16])
+def test_check_gives_the_networks_precision_and_leaves_the_users_tensors(file, net):
+    held = {n: w.to(file) if w.is_floating_point() else w.int() for n, w in state(1).items()}
+    copies = {name: w.clone() for name, w in held.items()}
+    module = network().to(net)
+    checked = Snapshots.of([held], [0]).check(module)
+    module.load_state_dict(held)
+    assert_same(checked[0], module.state_dict())
+    assert_same(held, copies)
+
+
+def test_a_number_may_be_a_tensor_of_one_as_in_old_files():
+    net = Masked()
+    found = Snapshots.of([{**net.state_dict(), "scale": torch.tensor([5.0])}], [0]).check(net)[0]
+    assert_same(found, {**net.state_dict(), "scale": torch.tensor(5.0)})
+
+
+def test_check_needs_no_values_of_the_network():
+    with torch.device("meta"):
+        net, masked = network(), Masked()
+    held = state(1)
+    del held["1.num_batches_tracked"]
+    assert_same(Snapshots.of([held], [0]).check(net)[0], state(1))
+    assert Snapshots.of([Masked().state_dict()], [0]).check(masked).diverged == ()
+
+
+def test_check_of_modules_of_other_kinds():
+    scripted = torch.jit.script(network())
+    assert_same(Snapshots.of([state(1)], [0]).check(scripted)[0], state(1))
+    with pytest.raises(UserError, match=r"'0\.weight' has no shape yet: call the network once"):
+        Snapshots.of([state(1)], [0]).check(nn.Sequential(nn.LazyLinear(2)))
+
+
+def compiled_inside(seed):
+    net = network(seed)
+    net[3] = torch.compile(net[3], backend="eager")
+    return net
+
+
+@pytest.mark.parametrize("make", [network, compiled_inside])
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: name,
+        lambda name: name.replace("3.", "3._orig_mod."),
+        lambda name: "module." + name.replace("0.", "0._orig_mod.module."),
+    ],
+)
+def test_wrappers_within_names_count_nowhere(make, rename):
+    held = {rename(name): w for name, w in state(1).items()}
+    found = Snapshots.of([held], [0]).check(make(0))[0]
+    assert_same(found, make(1).state_dict())
+
+
+def test_a_prefix_that_is_named_works(tmp_path):
+    held = {"model._orig_mod." + name: w for name, w in compiled_inside(1).state_dict().items()}
+    torch.save({"state_dict": {**held, "criterion.weight": torch.ones(2)}}, tmp_path / "1.pt")
+    with pytest.raises(UserError) as error:
+        Snapshots.in_folder(tmp_path).check(network())
+    (prefix,) = re.findall(r"prefix='(.*?)'", sentence(error))
+    checked = Snapshots.in_folder(tmp_path, prefix=prefix).check(network())
+    assert_same(checked[0], state(1))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["3.weight", "1.running_var"])
+def test_snapshots_that_are_not_finite_are_told(name, value):
+    states = [state(k) for k in range(4)]
+    for t in (1, 3):
+        states[t][name].flatten()[-1] = value
+    checked = Snapshots.of(states, range(4)).check(network())
+    assert checked.diverged == (1, 3)
+    assert checked.thinned(2).diverged == (1,)
+
+
+def test_a_mask_of_infinities_has_not_diverged():
+    net = Masked()
+    held = net.state_dict()
+    worse = {**held, "mask": torch.full((3, 3), -torch.inf)}
+    assert Snapshots.of([held, worse], [0, 1]).check(net).diverged == (1,)
 
 
 # The recorder.
@@ -517,6 +741,10 @@ def test_only_rank_0_records(place):
     assert recorder.snapshots.steps == [0]
 
 
+class Marked(torch.Tensor):
+    """A tensor that may mean something else by its values."""
+
+
 @pytest.mark.parametrize(
     ("model", "step", "scalars", "said"),
     [
@@ -524,6 +752,12 @@ def test_only_rank_0_records(place):
         ({"w": torch.ones(1)}, 1, {"loss": torch.ones(2)}, r"loss: .* tensor \(2,\)"),
         ({"w": torch.ones(1)}, 1, {"loss": None}, "loss: .* None"),
         ({"w": np.ones(1)}, 1, {}, "'w' is a ndarray"),
+        ({"w": torch.ones(1)}, 1.0, {}, "step 1.0, expected a whole number"),
+        ({"w": torch.ones(1)}, 1.5, {}, "step 1.5, expected a whole number"),
+        ({"w": torch.ones(1).as_subclass(Marked)}, 1, {}, "'w' is a Marked"),
+        ({"w": torch.ones(1, device="meta")}, 1, {}, "'w' is on the meta device"),
+        (nn.LazyLinear(2), 1, {}, "'weight' has no shape yet: call the network"),
+        ({"w.dtype": torch.qint8}, 1, {}, "'w.dtype' belongs to a quantised network"),
     ],
 )
 def test_what_cannot_be_recorded_is_named(place, model, step, scalars, said):
