@@ -300,7 +300,11 @@ class Recorder:
 
 def _held(step: int, state: Mapping[str, Any], scalars: Scalars) -> _Kept:
     name = f"Snapshot of step {step}"
-    return _Kept(step, name, lambda: (checkpoints.plain(name, state), scalars))
+    return _Kept(step, name, partial(_plain, name, state, scalars))
+
+
+def _plain(name: str, state: Mapping[str, Any], scalars: Scalars) -> tuple[State, Scalars]:
+    return checkpoints.plain(name, state), scalars
 
 
 def _fitted(kept: _Kept, fit: Fit) -> tuple[State, Scalars]:
