@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,17 @@ from . import __version__, blender
 from .errors import UserError
 from .progress import listened_to, tell
 from .recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
+
+_UNWRITTEN = re.compile(
+    r"file write failed: .*filename = '(.*?)',.* error message = '(.*?)'", re.DOTALL
+)
+"""What HDF5 says when the disk is full, as exceptions of several types."""
+
+_SHORT_OF_MEMORY = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|^CUDA error: out of memory|^MPS backend out of memory"
+)
+"""What torch says, besides its ``OutOfMemoryError``."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,18 +39,19 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
     except UserError as error:
         return _refuse(str(error))
-    except (OSError, MemoryError) as error:  # a folder one may not write to, a full disk
-        return _refuse(_sentence(error))
     except blender.BlenderFailed as error:
         if str(error):
             print(f"lands: {error}", file=sys.stderr)
         return error.code
-    except RuntimeError as error:  # torch and HDF5 say so when memory or the disk is full
-        if not any(word in str(error) for word in ("memory", "write failed", "No space")):
+    except (OSError, MemoryError, RuntimeError, ValueError) as error:
+        if (sentence := _sentence(error)) is None:
             raise
-        return _refuse(str(error).splitlines()[0])
+        return _refuse(sentence)
     except KeyboardInterrupt:
-        print("\nlands: interrupted; the same command goes on from here.", file=sys.stderr)
+        without = ", without --restart," if getattr(options, "restart", False) else ""
+        print(
+            f"\nlands: interrupted; the same command{without} goes on from here.", file=sys.stderr
+        )
         return 130
     return 0
 
@@ -50,10 +63,19 @@ def _refuse(sentence: str) -> int:
     return 2
 
 
-def _sentence(error: OSError | MemoryError) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
-    return " ".join(str(error).split()) or "out of memory."
+def _sentence(error: Exception) -> str | None:
+    """Return what the machine lacks: disk, memory, a right; or None where it is a defect."""
+    if unwritten := _UNWRITTEN.search(str(error)):
+        return f"{unwritten[1]}: {unwritten[2]}."
+    if isinstance(error, OSError):
+        known = error.filename is not None
+        return f"{error.filename}: {error.strerror}." if known else " ".join(str(error).split())
+    import torch  # here, because most commands do without
+
+    short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if short or (isinstance(error, RuntimeError) and _SHORT_OF_MEMORY.search(str(error))):
+        return next(iter(str(error).splitlines()), "out of memory.")
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
             nargs="?",
             const="",
             metavar="ADDRESS",
-            help="use a Ray cluster; without an address, one that is started here",
+            help="use a Ray cluster; without an address, or with local, one that is started here",
         )
     computing.add_argument("-o", "--output", type=Path, metavar="FILE.h5")
     computing.add_argument(

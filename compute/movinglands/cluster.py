@@ -85,8 +85,9 @@ class Cluster:
     Parameters
     ----------
     address : str
-        "" starts Ray on this machine, for as long as it takes; "auto" finds it there; HOST:PORT
-        and ray://HOST:PORT connect. A Ray that the caller has initialised is used as it is.
+        "local", or "", starts Ray on this machine, for as long as it takes; "auto" finds it there;
+        HOST:PORT and ray://HOST:PORT connect. A Ray that the caller has initialised is used as it
+        is.
     shot : _Shot
         What is evaluated. The driver, this process, needs none of the cluster's devices.
     plan : Plan, optional
@@ -307,7 +308,7 @@ class Cluster:
         what = "GPU" if self.device == "cuda" else "CPU core"
         return UserError(
             f"--ray: the cluster has had no {what} to give for {PATIENCE:.0f} seconds; "
-            "what is done is kept, and the same command goes on from here."
+            "what is done is kept, and the same command, without --restart, goes on from here."
         )
 
     def _keep(self, packages: dict[str, bytes]) -> None:
@@ -381,6 +382,8 @@ def connected(address: str, cores: int | None) -> Iterator[None]:
         yield
         return
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":  # what Ray itself calls one of one's own
+        address = ""
     if address:  # every node runs this very code
         settings |= {"address": _checked(address)}
         modules = [Path(__file__).parent, blender.addon()]
@@ -417,7 +420,7 @@ def _checked(address: str) -> str:
         return address
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
-        raise UserError(f"--ray {address}: expected auto, HOST:PORT or ray://HOST:PORT.")
+        raise UserError(f"--ray {address}: expected local, auto, HOST:PORT or ray://HOST:PORT.")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as connection:
             connection.sendall(_HELLO)

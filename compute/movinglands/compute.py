@@ -87,7 +87,7 @@ def compute(
                 discard(journal)  # of a run killed at its very end
             return False
     _check_room(recipe, path)
-    where = choose_device(device, elsewhere=bool(ray))
+    where = choose_device(device, ray)
     data = datasets.load(recipe.data).to(where)
     _check_surface(recipe, len(data.images))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,9 @@ asked for as long as the weights, so that 1 is a step as far as on a filter-norm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def plane_through(w0: Weights, w1: Weights, w2: Weights, length: str = "one") ->
 
 
 def hessian_plane(
-    loss_of_weights: Callable[[Weights], Tensor],
+    loss_of_weights: Callable[[Weights], Tensor | Iterable[Tensor]],
     weights: Weights,
     seed: int = 0,
     k: int = 2,
@@ -170,7 +171,10 @@ def hessian_plane(
     Parameters
     ----------
     loss_of_weights : callable
-        From weights to a scalar, twice differentiable. Called once: what is random in it stays.
+        From weights to a scalar, twice differentiable. Called once: what is random in it stays, and
+        so does all that its derivatives need in memory. Or to scalars whose sum is the loss, as of
+        a generator that yields one for each batch: called for every product, it has to give the
+        same ones, and needs the memory of one.
     weights : dict of Tensor
         The plane's origin.
     seed : int
@@ -197,23 +201,30 @@ def hessian_plane(
     x = flatten(weights).requires_grad_()
     if not 2 <= k < len(x):
         raise UserError(f"k = {k}: expected 2 eigenvalues or more, fewer than {len(x)} weights.")
+
+    def gradients() -> Iterable[Tensor]:
+        """Return the loss's gradient in a list, or its terms' to go through: one is held then."""
+        loss = loss_of_weights(unflatten(x, weights))
+        return [_gradient(loss, x)] if isinstance(loss, Tensor) else map(_gradient, loss, repeat(x))
+
     # Other attention kernels have no second derivative.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        loss = loss_of_weights(unflatten(x, weights))
-        gradient = x.new_zeros(())
-        if loss.requires_grad:
-            (gradient,) = torch.autograd.grad(loss, x, create_graph=True, materialize_grads=True)
-    if not (gradient.requires_grad and gradient.isfinite().all()):
-        raise UserError("The loss has no finite second derivative at the weights, so no Hessian.")
+        kept = gradients()
 
     def product(vector: np.ndarray) -> np.ndarray:
         direction = torch.from_numpy(vector.ravel()).to(x)
-        (found,) = torch.autograd.grad(
-            gradient, x, direction, retain_graph=True, materialize_grads=True
-        )
-        return found.cpu().numpy()
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            due = kept if isinstance(kept, list) else gradients()
+            products = map(_derivative, due, repeat(x), repeat(direction))
+            return sum(products, torch.zeros_like(x)).detach().cpu().numpy()
 
     start = torch.randn(len(x), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    first = product(start.numpy())
+    if not (np.isfinite(first).all() and first.any()):
+        raise UserError(
+            "The loss has no finite second derivative at the weights, or zero only, so no Hessian "
+            "to take a plane from."
+        )
     try:
         values, vectors = eigsh(
             LinearOperator((len(x), len(x)), matvec=product, dtype=np.float64),
@@ -243,6 +254,20 @@ def hessian_plane(
             "seed": seed,
         },
     )
+
+
+def _gradient(loss: Tensor, x: Tensor) -> Tensor:
+    """Return a loss's gradient by the weights x, to be differentiated once more."""
+    if not loss.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(loss, x, create_graph=True, materialize_grads=True)[0]
+
+
+def _derivative(gradient: Tensor, x: Tensor, direction: Tensor) -> Tensor:
+    """Return the derivative of a gradient along a direction: the Hessian times it."""
+    if not gradient.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(gradient, x, direction, retain_graph=True, materialize_grads=True)[0]
 
 
 def given_plane(path: Path, origin: Weights) -> Plane:

@@ -55,6 +55,9 @@ PUBLISH_EVERY = 30.0
 
 WINDOWS = ("travelling", "fixed")
 
+STARTED_HERE = ("", "local")
+"""What asks for a Ray on this machine, in the place of an address."""
+
 
 @dataclass(frozen=True, eq=False)
 class Surface:
@@ -178,7 +181,7 @@ def compute_sequence(
     compiling : bool, optional
         Whether to compile; by default where it pays.
     ray : str, optional
-        The address of a Ray cluster to evaluate on; "" for one that is started here.
+        The address of a Ray cluster to evaluate on; "local", or "", for one that is started here.
     restart : bool
         Begin anew, whatever is there. A sequence stays until there is something to replace it with.
     replace : bool
@@ -199,7 +202,7 @@ def compute_sequence(
     path = Path(path)
     given = surfaces if isinstance(surfaces, dict) else {"network": surfaces}
     _check(given)
-    where = choose_device(device, elsewhere=bool(ray))
+    where = choose_device(device, ray)
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path):
@@ -251,10 +254,10 @@ def discard(journal: Path) -> None:
     shutil.rmtree(journal)
 
 
-def choose_device(name: str, elsewhere: bool = False) -> torch.device:
+def choose_device(name: str, ray: str | None = None) -> torch.device:
     """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU.
 
-    Where others evaluate, ``elsewhere``, this machine need not have their CUDA.
+    Where a Ray cluster evaluates, whose address is given, this machine need not have its CUDA.
     """
     if name == "auto":
         name = "cpu"
@@ -266,7 +269,7 @@ def choose_device(name: str, elsewhere: bool = False) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
-        if elsewhere and name.split(":")[0] == "cuda":
+        if name.split(":")[0] == "cuda" and ray not in (None, *STARTED_HERE):
             return choose_device("auto")
         raise UserError(f"--device {name}: torch finds no such device here.") from None
     return device

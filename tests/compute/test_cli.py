@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 from faults import attribute, delete, link, replace
 
 import movinglands.compute as computing
@@ -55,7 +56,9 @@ def test_a_run_interrupted_says_how_to_go_on(tiny_file, tmp_path, capsys, monkey
     monkeypatch.setattr(surfaces._Shot, "evaluate", interrupted)
     command = ["compute", str(tiny_file), "-o", str(tmp_path / "a.h5")]
     assert main(command) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert main([*command, "--restart"]) == 130
+    assert "the same command, without --restart, goes on from here" in capsys.readouterr().err
     monkeypatch.undo()
     assert main(command) == 0
 
@@ -147,6 +150,61 @@ def test_a_disk_that_fails(refused, tiny_file, tmp_path, monkeypatch):
     for module in (surfaces, computing):
         monkeypatch.setattr(module, "progress", lambda *_: surfaces.tqdm(disable=True))
     assert refused(*command) == "lands: somewhere/a.h5: No space left on device."
+
+
+HDF5_WRITES = """(file write failed: time = Sat Nov 28 10:54:54 2026
+, filename = 'films/a.h5.writing', file descriptor = 3, errno = 28, error message = 'No space left \
+on device', buf = 0x7fdd08127818, total write size = 30470, bytes this sub-write = 30470)"""
+"""What it says of the same full disk, in exceptions of three types."""
+
+ALLOCATOR = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: "
+
+
+def raising(error):
+    def run(*arguments):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, f"Driver write request failed {HDF5_WRITES}"), "films/a.h5.writing: No space"),
+        (ValueError(f"Unable to create group {HDF5_WRITES}"), "films/a.h5.writing: No space"),
+        (RuntimeError(f"Can't decrement id {HDF5_WRITES}"), "films/a.h5.writing: No space"),
+        (MemoryError(), "out of memory"),
+        (MemoryError("Unable to allocate 8 GiB"), "Unable to allocate 8 GiB"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory. Tried"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), "MPS backend out of"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel"), "CUDA error: out of memory"),
+        (RuntimeError(f"{ALLOCATOR}can't allocate memory: you tried"), "can't allocate memory"),
+        (RuntimeError(f"{ALLOCATOR}not enough memory: you tried"), "not enough memory"),
+    ],
+)
+def test_no_disk_or_memory_left(refused, tiny_file, tmp_path, monkeypatch, error, sentence):
+    monkeypatch.setattr(computing, "compute", raising(error))
+    assert sentence in refused("compute", tiny_file, "-o", tmp_path / "a.h5")
+
+
+def test_more_memory_than_there_is(refused, tiny_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(computing, "compute", lambda *_: torch.empty(10**15))
+    assert "memory" in refused("compute", tiny_file, "-o", tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("memory bank of the wrong size"),
+        RuntimeError("the replay buffer is out of memory slots"),
+        RuntimeError("write failed"),
+        ValueError("No space left on device"),
+    ],
+)
+def test_a_defect_is_shown_whole(tiny_file, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(computing, "compute", raising(error))
+    with pytest.raises(type(error), match=str(error)):
+        main(["compute", str(tiny_file), "-o", str(tmp_path / "a.h5")])
 
 
 def test_a_file_of_another_kind_is_never_touched(refused, tiny_file, tmp_path):

@@ -145,7 +145,7 @@ def test_a_ray_started_here_goes_on_with_what_one_process_began(tmp_path, monkey
     shutil.copytree(surfaces.journal_of(path), surfaces.journal_of(other))
     environment, terminated = dict(os.environ), signal.getsignal(signal.SIGTERM)
 
-    assert compute_sequence(path, surface_of(), device="cpu", ray="")
+    assert compute_sequence(path, surface_of(), device="cpu", ray="local")
     assert not ray.is_initialized()
     assert (dict(os.environ), signal.getsignal(signal.SIGTERM)) == (environment, terminated)
     assert compute_sequence(other, surface_of(), device="cpu")
@@ -269,7 +269,7 @@ def test_what_workers_cannot_import(nodes, tmp_path, monkeypatch):
     [
         ("127.0.0.1:{port}", "there is no Ray"),
         ("ray://127.0.0.1:{port}", "there is no Ray"),
-        ("somewhere", "expected auto, HOST:PORT or ray://HOST:PORT"),
+        ("somewhere", "expected local, auto, HOST:PORT or ray://HOST:PORT"),
     ],
 )
 def test_an_address_of_nothing(address, sentence, tmp_path):
@@ -302,6 +302,12 @@ def test_a_device_the_cluster_has_not(nodes, tmp_path):
     with pytest.raises(UserError, match=r"--device cuda: .* 0 GPUs"):
         Cluster(nodes.address, shot_of(tmp_path), device="cuda").__enter__()
     assert not ray.is_initialized()
+
+
+def test_the_driver_may_lack_what_is_asked_of_the_cluster(nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"--device cuda: the Ray cluster has 0 GPUs"):
+        compute_sequence(tmp_path / "a.h5", surface_of(), device="cuda", ray=nodes.address)
 
 
 def test_without_ray(monkeypatch):

@@ -275,6 +275,62 @@ def test_a_seed_is_the_same_hessian_plane(network, curvature):
     assert not np.allclose(vectors(planes[0]), vectors(planes[2]), atol=1e-12)
 
 
+class Graph:
+    """There as long as the graph of a loss is."""
+
+    now = most = 0
+
+    def __init__(self):
+        Graph.now += 1
+        Graph.most = max(Graph.most, Graph.now)
+
+    def __del__(self):
+        Graph.now -= 1
+
+
+class Counted(torch.autograd.Function):
+    """What it is given, with a Graph in the graph."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.graph = Graph()
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def test_batch_by_batch_it_is_the_same_hessian_in_the_memory_of_one(network):
+    generator, weights = torch.Generator().manual_seed(2), weights_of(network)
+    inputs = torch.randn(6, 50, 2, 6, generator=generator, dtype=torch.float64)
+    losses = [
+        Objective(network, classification, [(some, torch.arange(50) % 4)]).loss for some in inputs
+    ]
+
+    def plane(of_weights):
+        Graph.most = 0
+        found = hessian_plane(of_weights, weights, tolerance=1e-10)
+        assert Graph.now == 0
+        return found, Graph.most
+
+    whole, graphs = plane(lambda w: sum(Counted.apply(loss(w)) for loss in losses))
+    assert graphs == 6
+    found, graphs = plane(lambda w: (Counted.apply(loss(w)) for loss in losses))
+    assert graphs == 1
+    in_a_list, _ = plane(lambda w: [loss(w) for loss in losses])
+    for other in (found, in_a_list):
+        np.testing.assert_allclose(vectors(other), vectors(whole), atol=1e-7)
+        assert other.attrs == whole.attrs
+
+
+def test_a_term_without_curvature_adds_none():
+    of_weights, weights = quadratic([1.0, 2.0, 3.0, 4.0, 5.0])
+    terms = (lambda w: [of_weights(w), w["w"].sum(), torch.ones(())]), of_weights
+    planes = [hessian_plane(loss, weights, tolerance=1e-12) for loss in terms]
+    np.testing.assert_allclose(vectors(planes[0]), vectors(planes[1]), atol=1e-9)
+
+
 def test_under_no_grad_and_without_a_trace(network, batch):
     of_weights = Objective(network, classification, [batch]).loss
     before = weights_of(network)
@@ -313,8 +369,11 @@ def test_what_does_not_converge(network, curvature):
         lambda w: w["w"].sum() * float("nan"),
         lambda w: (w["w"] ** 2).sum() * float("inf"),
         lambda w: torch.ones(()),
+        lambda w: [],
+        lambda w: ((w["w"] * factor).sum() for factor in (1, 2)),
+        lambda w: [(w["w"] ** 2).sum(), (w["w"] ** 2).sum() * float("nan")],
     ],
-    ids=["linear", "NaN", "infinite", "constant"],
+    ids=["linear", "NaN", "infinite", "constant", "none", "linear terms", "a NaN term"],
 )
 def test_what_has_no_curvature(of_weights):
     with pytest.raises(UserError, match="no finite second derivative"):

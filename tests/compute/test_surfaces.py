@@ -777,6 +777,12 @@ def test_what_a_surface_cannot_be(surface, change, sentence):
         dataclasses.replace(surface, **change)
 
 
+def test_what_is_refused_is_a_wrong_value(surface):
+    with pytest.raises(ValueError, match="window: expected") as refused:
+        dataclasses.replace(surface, window="moving")
+    assert refused.type is UserError
+
+
 def test_numbers_may_be_those_of_numpy(surface):
     given = dataclasses.replace(
         surface,
@@ -855,7 +861,7 @@ def test_a_device_there_is_not(surface, tmp_path):
 def test_whoever_lets_others_evaluate_needs_no_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     here = surfaces.choose_device("auto")
-    assert surfaces.choose_device("cuda:7", elsewhere=True) == here
-    for name, elsewhere in (("cuda:7", False), ("abacus", True)):
+    assert surfaces.choose_device("cuda:7", "head:6379") == here
+    for name, ray in (("cuda:7", None), ("cuda:7", ""), ("cuda:7", "local"), ("abacus", "auto")):
         with pytest.raises(UserError, match="no such device"):
-            surfaces.choose_device(name, elsewhere)
+            surfaces.choose_device(name, ray)
