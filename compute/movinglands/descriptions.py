@@ -153,6 +153,8 @@ def _module(module: nn.Module) -> Parts:
     numbers = sorted({number for hook in hooks.values() for number in hook})
     ordered = {n: {numbers.index(k): v for k, v in hook.items()} for n, hook in hooks.items()}
     ignored = {"_compiled_call_impl", *(n for n in hooks if "state_dict" in n)}
+    if any(base.__name__ == "LightningModule" for base in mro_of(type(module))):
+        ignored |= {"_trainer", "_fabric"}  # there from the first training on
     settings = {n: v for n, v in (kept | ordered).items() if n not in ignored}
     yield from named("attribute", settings)
 
@@ -341,6 +343,9 @@ _CONTENTS: dict[type, Callable[[Any], Parts]] = {
     list: _items(list.__len__, list.__iter__),
     tuple: _items(tuple.__len__, tuple.__iter__),
     dict: _pairs(dict.items),
+    type({}.keys()): _as(list),
+    type({}.values()): _as(list),
+    type({}.items()): _as(list),
     set: _as(lambda x: Unordered(set.__iter__(x))),
     frozenset: _as(lambda x: Unordered(frozenset.__iter__(x))),
     types.MappingProxyType: _as(lambda x: gc.get_referents(x)[0]),
