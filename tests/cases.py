@@ -21,14 +21,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import update_bn
 from torch.utils import _pytree as pytree
 
 from movinglands import compute, surfaces
 from movinglands.directions import Plane, random_plane, weights_of
 from movinglands.evaluate import Evaluator, Plan
+from movinglands.measure import Measure
 from movinglands.networks import convnet
-from movinglands.objective import Measure, Objective
+from movinglands.objective import Objective
 from movinglands.snapshots import Recorder
 
 
@@ -63,7 +63,7 @@ class Case:
         batches, test = (pytree.tree_map(doubled, given) for given in (self.batches, self.test))
         statistics = self.measure.statistics
         if statistics == "recomputed":
-            update_bn(batches, network)
+            recompute_statistics(network, self.loss, batches)
         for part in network.modules():
             if isinstance(part, _BatchNorm):
                 part.train(statistics == "batch")
@@ -81,6 +81,21 @@ class Case:
             sums = sums + size * np.array([float(value.detach()) for value in values.values()])
             count += size
         return (sums / count).tolist()
+
+
+def recompute_statistics(network, loss, batches):
+    """BatchNorm's statistics over batches by their samples (Garipov et al. 2018, update_bn)."""
+    norms = [part for part in network.modules() if isinstance(part, _BatchNorm)]
+    seen = 0
+    for part in norms:
+        part.reset_running_stats()
+        part.train()
+    for batch in batches:
+        count = len(pytree.tree_leaves(batch)[0])
+        seen += count
+        for part in norms:
+            part.momentum = count / seen
+        loss(network, batch)
 
 
 def doubled(value):

@@ -12,7 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Measure": "objective",
+    "Measure": "measure",
     "Plane": "directions",
     "Recorder": "snapshots",
     "Snapshots": "snapshots",

@@ -37,6 +37,7 @@ from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
 from .objective import Objective
+from .own import OwnNetwork
 
 try:
     import ray
@@ -208,6 +209,7 @@ class Cluster:
             "the batches": (shot.batches, shot.test),
             "measure": surface.measure,
             "the plane": shot.plane,
+            "count": (surface.count, shot.objective.own and shot.objective.own.why),
         }
         try:
             return _packed(tuple(given.values()))
@@ -356,8 +358,13 @@ class _Worker:
             return self._evaluator(points, index)
 
     def _made_of(self, ingredients: bytes) -> tuple[Objective, Plane]:
-        module, loss, (batches, test), measure, plane = _unpacked(ingredients, self._device)
-        return Objective(module, loss, batches, measure, test, self._device), plane
+        module, loss, (batches, test), measure, plane, (count, own) = _unpacked(
+            ingredients, self._device
+        )
+        objective = Objective(module, loss, batches, measure, test, self._device, count)
+        if own:
+            objective.own = OwnNetwork(objective, own)
+        return objective, plane
 
 
 def _devices(device: str, workers: int | None) -> tuple[str, int]:

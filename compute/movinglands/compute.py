@@ -7,6 +7,7 @@ surfaces need besides is in ``surfaces``.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from . import networks
 from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .files import write_whole
-from .objective import Measure, Objective
+from .measure import Measure
+from .objective import Objective
 from .planes import hessian_plane, trajectory_plane
 from .progress import progress
 from .recipe import Recipe, load_recipe, read_recipe
@@ -284,9 +286,13 @@ def _plane(
         plane = trajectory_plane(weights, len(snapshots), length="weights")
     elif surface.directions == "hessian":
         buffers = objective.buffers(snapshots[last])
-        plane = hessian_plane(
-            lambda w: objective.loss(w, buffers), weights(last), surface.seed, length="weights"
-        )
+
+        def terms(w: dict[str, Tensor]) -> Iterator[Tensor]:
+            """Yield the loss of one batch after the other, as all need not fit into memory."""
+            for term in objective.terms(w, buffers):
+                yield term()
+
+        plane = hessian_plane(terms, weights(last), surface.seed, length="weights")
     else:
         plane = random_plane(
             weights(last), surface.seed, surface.normalisation, surface.one_dimensional

@@ -116,14 +116,14 @@ def without_state(module: nn.Module) -> dict[int, Callable[[], Parts]]:
     modules = [("", module)]
     for path, one in modules:  # which grows
         kept = instance_dict(one)
-        passing = kept["_non_persistent_buffers_set"]
-        state = {n: v for n, v in kept["_buffers"].items() if n not in passing}
-        state |= dict(kept["_parameters"].items())
+        passing = kept.get("_non_persistent_buffers_set", ())
+        state = {n: v for n, v in kept.get("_buffers", {}).items() if n not in passing}
+        state |= dict(kept.get("_parameters", {}).items())
         state |= {n: v for n, v in kept.items() if isinstance(v, Tensor) and _follows(n, v, state)}
         for name, value in state.items():
             special.setdefault(id(value), functools.partial(_by_name, f"{path}{name}", value))
         special[id(one)] = functools.partial(_untrained, one)
-        inner = ((f"{path}{n}.", m) for n, m in kept["_modules"].items() if m is not None)
+        inner = ((f"{path}{n}.", m) for n, m in kept.get("_modules", {}).items() if m is not None)
         modules += [(name, m) for name, m in inner if id(m) not in special]
     special.pop(id(None), None)
     return special
@@ -144,7 +144,7 @@ def _untrained(module: nn.Module) -> Parts:
 
 def _module(module: nn.Module) -> Parts:
     kept = instance_dict(module)
-    if isinstance(original := kept["_modules"].get("_orig_mod"), nn.Module):  # compiled
+    if isinstance(original := kept.get("_modules", {}).get("_orig_mod"), nn.Module):  # compiled
         yield "", original
         return
     hooks = {n: v for n, v in kept.items() if n.endswith(("_hooks", "_kwargs", "_called"))}

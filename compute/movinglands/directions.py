@@ -58,7 +58,9 @@ class Plane:
 
     def at(self, alpha: float, beta: float) -> Weights:
         """Return the weights at a point of the plane, formed from the origin afresh."""
-        return {n: w + alpha * self.u[n] + beta * self.v[n] for n, w in self.origin.items()}
+        precise = torch.float32 if _device(self.origin).type == "mps" else torch.float64
+        place = torch.tensor([alpha, beta], dtype=precise, device=_device(self.origin))
+        return point_of(self.origin, self.u, self.v, *place)
 
     def project(self, weights: Weights) -> tuple[float, float]:
         """Return the plane coordinates of weights: least squares of their way from the origin.
@@ -112,6 +114,37 @@ class Plane:
     def load(path: Path) -> Plane:
         """Read a plane that was saved, onto the CPU."""
         return Plane(**torch.load(path, map_location="cpu", weights_only=True))
+
+
+def point_of(origin: Weights, u: Weights, v: Weights, alpha: Tensor, beta: Tensor) -> Weights:
+    """Return ``origin + alpha u + beta v``, in each weight's own precision.
+
+    Half-precision weights are moved in float32 and rounded once, as an optimizer would move them:
+    coordinates are never rounded to the weights' precision.
+
+    Parameters
+    ----------
+    origin, u, v : dict of Tensor
+        Of the same names and shapes.
+    alpha, beta : Tensor
+        Scalars of floating point.
+    """
+
+    def moved(name: str, w: Tensor) -> Tensor:
+        precise = working_dtype(w)
+        a, b = (scalar.to(precise.to_real()) for scalar in (alpha, beta))
+        return (w.to(precise) + a * u[name].to(precise) + b * v[name].to(precise)).to(w.dtype)
+
+    return {name: moved(name, w) for name, w in origin.items()}
+
+
+def working_dtype(w: Tensor) -> torch.dtype:
+    """Return what weights are moved in: their own precision, float32 at least."""
+    return torch.promote_types(w.dtype, torch.float32)
+
+
+def _device(weights: Weights) -> torch.device:
+    return next((w.device for w in weights.values()), torch.device("cpu"))
 
 
 def weights_of(module: nn.Module) -> Weights:

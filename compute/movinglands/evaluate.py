@@ -2,48 +2,35 @@
 
 A launch is one call that evaluates some points: their weights are formed from the origin afresh,
 ``origin + alpha u + beta v``, and go through the network together (``torch.func.vmap``). How many,
-whether compiled, and by how many workers is found by a short measurement, the plan. Whatever is
-tried is first held against the plain way, a point at a time; what answers differently, or not at
-all, is dropped.
+whether compiled, and by how many workers is the plan, which ``tuning`` finds. Workers run compiled
+code alone: the user's network and loss are Python, which one thread runs, and no other meanwhile.
 """
 
 from __future__ import annotations
 
-import platform
-import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
-from torch._ops import OpOverload
+from torch import Tensor, nn
 from torch.func import vmap
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn import functional as F
-from torch.utils import _pytree as pytree
 
-from .directions import Plane, Weights
-from .files import replacing
-from .objective import Batch, Objective, Part
-from .progress import announce
+from . import batches as arranged
+from . import randomness
+from .batches import Batch
+from .compiling import compiled_launch
+from .directions import Plane, Weights, point_of, working_dtype
+from .objective import Objective, Part
+from .precision import exactly
 
-COMPILING_PAYS = 60.0
-"""Seconds of work from which compiling is tried: it takes 5 to 20."""
-
-LONGEST_LAUNCH = 2.0
-"""Seconds beyond which no launch is tried: memory grows with it, speed no more."""
-
-TILE_SECONDS = 2.0
-"""What a tile, the unit of resuming, is made to take."""
-
-LARGEST_TILE = 65_536
+COMPILED_SHAPES = 4
+"""Shapes of batches that are compiled, the weightiest ones; each takes 5 to 20 seconds."""
 
 Run = Callable[[Tensor, Tensor, Tensor], Tensor]
 """A launch: alpha, beta and numbers of its points ``(launch,)`` to values ``(launch, k)``."""
@@ -55,12 +42,12 @@ class Plan:
 
     Attributes
     ----------
-    way : {"loop", "vmap", "compiled"}
-        A point at a time; many at once; either of them compiled.
+    way : {"own", "loop", "vmap", "compiled"}
+        By the user's own network; by a copy, a point at a time; many at once; compiled.
     launch : int
         Points in a launch.
     workers : int
-        Threads that launch side by side.
+        Threads that run compiled launches side by side.
     tile : int
         Points that are kept together, as one piece of finished work.
     rate : float
@@ -68,9 +55,11 @@ class Plan:
     channels_last : bool
         Whether images and filters lie in memory that way.
     seeded : bool
-        Whether the loss draws from torch's global generator.
+        Whether the loss draws from global generators.
     note : str
         What was tried and dropped, and why.
+    machine : str
+        Where it was measured; elsewhere it does not hold.
     """
 
     way: str = "loop"
@@ -81,9 +70,14 @@ class Plan:
     channels_last: bool = False
     seeded: bool = False
     note: str = ""
+    machine: str = ""
 
     def __str__(self) -> str:
-        ways = {"loop": "one point at a time", "vmap": f"{self.launch} points at once"}
+        ways = {
+            "own": "your own network, one point at a time",
+            "loop": "one point at a time",
+            "vmap": f"{self.launch} points at once",
+        }
         how = ways.get(self.way, f"compiled, {self.launch} points at once")
         side = f", {self.workers} side by side" if self.workers > 1 else ""
         note = f" ({self.note})" if self.note else ""
@@ -110,19 +104,24 @@ class Evaluator:
     ) -> None:
         self.objective, self.packages = objective, packages
         plane = plane.to(objective.device)
-        self._origin = {name: w.clone() for name, w in plane.origin.items()}
-        self._u, self._v = plane.u, plane.v
-        self._buffers = {name: b.clone() for name, b in objective.buffers().items()}
-        self._pool: ThreadPoolExecutor | None = None
-        self.plan = Plan()
-        with _exactly(objective.measure.precision):
-            self.use(plan or self.plan)
+        weights = objective.weights()  # whose precision counts, whatever the plane's
+        origin = {name: w.to(weights[name].dtype).clone() for name, w in plane.origin.items()}
+        u, v = (
+            {name: d.to(working_dtype(origin[name])) for name, d in axis.items()}
+            for axis in (plane.u, plane.v)
+        )
+        buffers = {name: b.clone() for name, b in objective.buffers().items()}
+        self.state: list[Weights] = [origin, u, v, buffers]
+        self._launcher: Launcher | None = None
+        self.use(plan or Plan())
 
     def place(self, weights: Weights, buffers: dict[str, Tensor]) -> None:
         """Move the window's centre to weights, with the buffers that belong to them."""
-        for mine, given in ((self._origin, weights), (self._buffers, buffers)):
+        for mine, given in ((self.state[0], weights), (self.state[3], buffers)):
             for name, tensor in mine.items():  # in place: a captured graph reads from there
                 tensor.copy_(given[name])
+        if self._launcher:
+            self._launcher.follow(self.state)
 
     def __call__(self, points: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray:
         """Evaluate points of the plane.
@@ -139,26 +138,8 @@ class Evaluator:
         ndarray
             ``(n, k)``, float32 (float64 for a float64 network): the objective's values.
         """
-        count, launch = len(points), self.plan.launch
-        short = -count % launch  # the last launch is filled up: a launch has one shape
-        padded = np.pad(points, ((0, short), (0, 0)), "edge").T.copy()
-        alpha, beta = torch.from_numpy(padded).to(self._dtype)
-        numbers = torch.from_numpy(np.pad(index, (0, short), "edge"))
-        device = self.objective.device
-        launches = zip(*(t.to(device).split(launch) for t in (alpha, beta, numbers)), strict=True)
-        mapped = self._pool.map if self._pool else map
-        with _exactly(self.objective.measure.precision):
-            values = torch.cat(list(mapped(lambda launched: self._run(*launched), launches)))
-        values = values if values.dtype == torch.float64 else values.float()
-        return values[:count].cpu().numpy()
-
-    def close(self) -> None:
-        """End the workers."""
-        if self._pool:
-            threads = torch.get_num_threads()
-            self._pool.shutdown()
-            self._pool = None
-            torch.set_num_threads(threads)  # theirs is not only theirs where MKL computes
+        assert self._launcher is not None
+        return self._launcher(points, index)
 
     def tune(self, points: int, compiling: bool | None = None) -> Plan:
         """Find the fastest plan by measuring, and use it from now on.
@@ -170,195 +151,156 @@ class Evaluator:
         compiling : bool, optional
             Whether to compile; by default where it pays and a compiler is there.
         """
-        truth, seconds = self._plainly(self._sample(8))
-        tried = [replace(self.plan, rate=1 / seconds)]
-        notes = []
-        for plan in self._eager(seconds):
-            rate, fault = self._measure(plan, truth)
-            if fault:
-                notes.append(f"{plan.launch} points at once: {fault}")
-                break
-            tried.append(replace(plan, rate=rate))
-        best = max(tried, key=lambda plan: plan.rate)
-        if compiling or (compiling is None and points / best.rate > COMPILING_PAYS):
-            announce("compiling")
-            for plan in self._compiled(best, seconds):
-                rate, fault = self._measure(plan, truth)
-                if fault:
-                    notes.append(f"compiled, {plan.launch} at once: {fault}")
-                else:
-                    tried.append(replace(plan, rate=rate))
-            best = max(tried, key=lambda plan: plan.rate)
-        launches = max(1, round(min(best.rate * TILE_SECONDS, LARGEST_TILE) / best.launch))
-        best = replace(best, tile=launches * best.launch, note="; ".join(notes))
-        self.use(best)
-        return best
+        from .tuning import tuned  # which tries evaluators
 
-    def _sample(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        angles = np.arange(count) * 2.4  # a spiral: all directions, all distances
-        radii = 0.5 * np.arange(count) / count
-        return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1), np.arange(count)
+        self.use(tuned(self, points, compiling))
+        return self.plan
 
-    def _plainly(self, sample: tuple) -> tuple[NDArray, float]:
-        """Return the values of points one at a time, and the shortest time one took."""
-        self.use(Plan(seeded=self._draws()))
-        values, times = [], []
-        for n in range(len(sample[0])):
-            start = time.perf_counter()
-            values.append(self(sample[0][n : n + 1], sample[1][n : n + 1]))
-            times.append(time.perf_counter() - start)
-        return np.concatenate(values), min(times)
-
-    def _draws(self) -> bool:
-        """Tell whether the loss draws from the global generator, beyond its dropout layers."""
-        device = self.objective.device
-        states = [torch.get_rng_state]
-        if device.type == "cuda":
-            states.append(lambda: torch.cuda.get_rng_state(device))
-        self.use(Plan())
-        with self.objective.seeded(0):
-            before = [state() for state in states]
-            self._run(*self._points())
-            after = [state() for state in states]
-        return not all(map(torch.equal, before, after))
-
-    def _eager(self, seconds: float) -> Iterator[Plan]:
-        seeded = self.plan.seeded
-        if seeded and self.objective.measure.noise == "point":
-            return  # each point has a generator state of its own
-        for launch in (8, 32, 128, 512, 2048, 8192):
-            if launch * seconds > LONGEST_LAUNCH:
-                return
-            yield Plan("vmap", launch, seeded=seeded)
-
-    def _compiled(self, best: Plan, seconds: float) -> Iterator[Plan]:
-        if best.seeded or self.objective.takes_gradients:
-            return
-        if self.objective.device.type != "cpu":
-            yield Plan("compiled", best.launch)
-            return
-        workers = torch.get_num_threads()
-        if 32 * seconds < LONGEST_LAUNCH:  # small enough that many fit the cache together
-            yield Plan("compiled", 32, workers)
-        if seconds > 0.003:  # large enough to be worth a call of its own
-            yield Plan("compiled", 1, workers)
-            if any(w.ndim == 4 for w in self._u.values()):
-                yield Plan("compiled", 1, workers, channels_last=True)
-
-    def _measure(self, plan: Plan, truth: NDArray) -> tuple[float, str]:
-        """Return the points per second of a plan, and why it cannot be used, if so."""
-        try:
-            self.use(plan)
-            values = self(*self._sample(len(truth)))
-            tolerance = {"bf16": 5e-2, "tf32": 1e-2}.get(self.objective.measure.precision, 1e-4)
-            if not np.allclose(values, truth, rtol=tolerance, atol=1e-5, equal_nan=True):
-                return 0.0, "it gives other values"
-            sample = self._sample(plan.launch * plan.workers)
-            times: list[float] = []
-            while len(times) < 5 and sum(times) < LONGEST_LAUNCH:
-                start = time.perf_counter()
-                self(*sample)
-                times.append(time.perf_counter() - start)
-            return len(sample[0]) / min(times), ""
-        except Exception as error:
-            # Whatever a network has that a transformation or a compiler cannot take.
-            lines = str(error).strip().splitlines()
-            return 0.0, f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+    def launcher(self, plan: Plan) -> Launcher:
+        """Return what evaluates by a plan, for the time being beside what this one uses."""
+        return Launcher(self.objective, self.state, self.packages, plan)
 
     def use(self, plan: Plan) -> None:
         """Evaluate by this plan from now on."""
         self.close()
         self.plan = plan
-        self._lay_out(plan.channels_last)
-        launch = _Launch(self.objective, plan.launch, "same" if plan.seeded else "error")
-        self._runs = [self._prepared(launch, part) for part in self.objective.parts]
-        if plan.workers > 1:
-            self._pool = ThreadPoolExecutor(plan.workers, initializer=_one_thread)
+        self._launcher = self.launcher(plan)
 
-    def _lay_out(self, channels_last: bool) -> None:
-        """Lay images and their filters out as a plan wants them; the numbers stay."""
-        self._state = [
-            _laid_out(part, channels_last)
-            for part in (self._origin, self._u, self._v, self._buffers)
-        ]
-        self._origin, self._u, self._v, self._buffers = self._state
-        self.objective.parts = [
-            part._replace(batches=_laid_out(part.batches, channels_last))
-            for part in self.objective.parts
-        ]
+    def close(self) -> None:
+        """End the workers."""
+        if self._launcher:
+            self._launcher.close()
 
-    def _prepared(self, launch: nn.Module, part: Part) -> Run:
-        arguments = (*self._state, part.batches)
+
+class Launcher:
+    """An objective's parts, prepared to be evaluated by a plan.
+
+    Parameters
+    ----------
+    objective : Objective
+    state : list of dict of Tensor
+        Origin, u, v and buffers; those that the plan lays out as they are, are not copied.
+    packages : Path
+        For what is compiled.
+    plan : Plan
+    """
+
+    def __init__(
+        self, objective: Objective, state: list[Weights], packages: Path, plan: Plan
+    ) -> None:
+        self.objective, self.plan, self._packages = objective, plan, packages
+        self._state = [_laid_out(tensors, plan.channels_last) for tensors in state]
+        self._compiled = _shapes_to_compile(objective.parts) if plan.way == "compiled" else []
+        with exactly(objective.measure.precision):
+            self._runs = [(part, self._prepared(part)) for part in objective.parts]
+        workers = plan.workers if objective.device.type == "cpu" else 1
+        self._pool: ThreadPoolExecutor | None = None
+        if workers > 1 and self._compiled:
+            self._pool = ThreadPoolExecutor(workers, initializer=_one_thread)
+
+    def follow(self, state: list[Weights]) -> None:
+        """Take over weights and buffers that have moved."""
+        for mine, given in zip(self._state, state, strict=True):
+            for name, tensor in mine.items():
+                if tensor is not given[name]:
+                    tensor.copy_(given[name])
+
+    def __call__(self, points: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray:
+        """Evaluate points; the rest is as in ``Evaluator``."""
+        count, launch = len(points), self.plan.launch
+        short = -count % launch  # the last launch is filled up: a launch has one shape
+        padded = np.pad(points, ((0, short), (0, 0)), "edge").T.copy()
+        alpha, beta = torch.from_numpy(padded).to(self._dtype)
+        numbers = torch.from_numpy(np.pad(index, (0, short), "edge"))
+        device = self.objective.device
+        launches = list(
+            zip(*(t.to(device).split(launch) for t in (alpha, beta, numbers)), strict=True)
+        )
+        own = self.objective.own
+        with exactly(self.objective.measure.precision), own.borrowed() if own else nullcontext():
+            # A part after the other: while workers run compiled ones, no Python of the user's does.
+            values = [torch.cat(self._over(launches, run, part)) for part, run in self._runs]
+            found = self.objective.assemble(values)
+        found = found if found.dtype == torch.float64 else found.float()
+        return found[:count].cpu().numpy()
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._pool:
+            threads = torch.get_num_threads()
+            self._pool.shutdown()
+            self._pool = None
+            torch.set_num_threads(threads)  # theirs is not only theirs where MKL computes
+
+    def draws(self) -> bool:
+        """Tell whether the loss draws from global generators, beyond its dropout layers."""
+        device = self.objective.device
+        with self.objective.seeded(0):
+            before = randomness.states(device)
+            for _, run in self._runs:
+                run(*self._points())
+            return randomness.states(device) != before
+
+    def _over(self, launches: Sequence[tuple[Tensor, ...]], run: Run, part: Part) -> list[Tensor]:
+        mapped = self._pool.map if self._pool and part.shapes in self._compiled else map
+        return list(mapped(lambda launched: run(*launched), launches))
+
+    def _prepared(self, part: Part) -> Run:
+        objective, plan = self.objective, self.plan
+        if plan.way == "own":
+            return self._own(part)
+        batches = _laid_out(part.batches, plan.channels_last)
+        tensors = arranged.tensors_of(batches)
+        launch = _Launch(objective, plan, part, batches)
 
         def run(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
-            return called(*arguments, alpha, beta, index)
+            with torch.set_grad_enabled(objective.takes_gradients):
+                return launch(*self._state, tensors, alpha, beta, index).detach()
 
         def seeded(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
-            with self.objective.seeded(int(index[0])):
-                return called(*arguments, alpha, beta, index)
+            with objective.seeded(int(index[0])):
+                return run(alpha, beta, index)
 
-        called: Callable[..., Tensor] = launch
-        if self.plan.way == "compiled" and part.share > 0.1:
-            called = self._package(launch, arguments)
-        if self.plan.seeded:
+        if plan.seeded:
             return seeded
-        if self.objective.device.type == "cuda" and self.plan.way != "loop":
+        if part.shapes in self._compiled:
+            called = compiled_launch(
+                launch, self._state, tensors, self._points(), self._packages, plan.channels_last
+            )
+            return called if objective.device.type == "cpu" else _captured(called, self._points())
+        if objective.device.type == "cuda" and plan.way != "loop":
             return _captured(run, self._points())
         return run
 
-    def _package(self, launch: nn.Module, arguments: tuple) -> Callable[..., Tensor]:
-        """Compile a launch into a function that runs without the interpreter, in threads too."""
-        flat, arranged = pytree.tree_flatten((*arguments, *self._points()))
+    def _own(self, part: Part) -> Run:
+        origin, u, v, buffers = self._state
 
-        def flattened(*tensors: Tensor) -> tuple[Tensor]:
-            return (launch(*pytree.tree_unflatten(tensors, arranged)),)
+        def run(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
+            weights = point_of(origin, u, v, alpha[0], beta[0])
+            return self.objective.each([part], weights, buffers, int(index[0]))[0][None]
 
-        single = {torch.ops.aten.convolution.default: _unfolded}
-        decomposed = single if self.plan.channels_last else {}
-        with torch.no_grad():
-            graph = make_fx(
-                flattened, decomposed, tracing_mode="fake", _allow_non_fake_inputs=True
-            )(*flat)
-            count, batches = len(flat) - 3, len(pytree.tree_leaves(arguments[-1]))
-            hoisted = _hoist(graph, set(range(count - batches, count)), flat)
-            shapes = [(tuple(t.shape), t.stride()) for t in (*flat, *hoisted)]
-            kind = (graph.code, shapes, _machine(self.objective.device))
-            mark = zlib.crc32(repr(kind).encode())
-            path = self.packages / f"launch-{self.plan.launch}-{mark:08x}.bin"
-            if path.exists():
-                compiled = torch._inductor.CompiledArtifact.load(path=str(path), format="binary")
-            else:
-                settings = {"cpp_wrapper": self.objective.device.type == "cpu", "cpp.threads": 1}
-                compiled = torch._inductor.standalone_compile(
-                    graph, [*flat, *hoisted], options={"config_patches": settings}
-                )
-                self.packages.mkdir(parents=True, exist_ok=True)
-                with replacing(path) as partial:
-                    compiled.save(path=str(partial), format="binary")
-        given = tuple(flat[:-3])
-        return lambda *everything: compiled(*given, *everything[-3:], *hoisted)[0]
+        return run
 
     def _points(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return a launch's points, all at the centre."""
-        device = self.objective.device
-        zeros = torch.zeros(self.plan.launch, dtype=self._dtype, device=device)
+        zeros = torch.zeros(self.plan.launch, dtype=self._dtype, device=self.objective.device)
         return zeros, zeros.clone(), zeros.long()
 
     @property
     def _dtype(self) -> torch.dtype:
-        return next(iter(self._u.values())).dtype.to_real()
-
-    def _run(self, alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
-        with torch.set_grad_enabled(self.objective.takes_gradients):
-            return self.objective.assemble(run(alpha, beta, index).detach() for run in self._runs)
+        """What coordinates are handed over in: that of the finest weights."""
+        finest = [working_dtype(w).to_real() for w in self._state[0].values()]
+        return torch.float64 if torch.float64 in finest else torch.float32
 
 
 class _Launch(nn.Module):
-    """Points of a plane to their values, everything an argument: what is mapped and compiled."""
+    """Points of a plane to a part's values, tensors as arguments: what is mapped and compiled."""
 
-    def __init__(self, objective: Objective, points: int, randomness: str) -> None:
+    def __init__(self, objective: Objective, plan: Plan, part: Part, batches: Sequence[Batch]):
         super().__init__()
-        self.objective, self.points, self.randomness = objective, points, randomness
+        self.objective, self.points = objective, plan.launch
+        self.randomness = "same" if plan.seeded else "error"
+        self.counts, self.batches = part.counts, batches
 
     def forward(
         self,
@@ -366,25 +308,38 @@ class _Launch(nn.Module):
         u: Weights,
         v: Weights,
         buffers: dict[str, Tensor],
-        batches: tuple[Batch, ...],
+        tensors: Sequence[Tensor],
         alpha: Tensor,
         beta: Tensor,
         index: Tensor,
     ) -> Tensor:
+        batches = arranged.with_tensors(self.batches, tensors)
+
         def value(alpha: Tensor, beta: Tensor, index: Tensor) -> Tensor:
-            weights = {name: w + alpha * u[name] + beta * v[name] for name, w in origin.items()}
-            return self.objective.part(batches, weights, buffers, index)
+            weights = point_of(origin, u, v, alpha, beta)
+            return self.objective.part(batches, weights, buffers, index, self.counts)
 
         if self.points == 1:
             return value(alpha[0], beta[0], index[0])[None]
         return vmap(value, randomness=self.randomness)(alpha, beta, index)
 
 
+def _shapes_to_compile(parts: Sequence[Part]) -> list[tuple]:
+    """Return the shapes of parts that are worth compiling, the weightiest ones."""
+    shares: dict[tuple, float] = {}
+    for part in parts:
+        shares[part.shapes] = shares.get(part.shapes, 0.0) + part.share
+    return sorted(shares, key=lambda shape: -shares[shape])[:COMPILED_SHAPES]
+
+
 def _laid_out(tensors: Any, channels_last: bool) -> Any:
+    """Lay images and filters out as a plan wants them; the numbers stay."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return pytree.tree_map_only(
-        Tensor, lambda t: t.contiguous(memory_format=layout) if t.ndim == 4 else t, tensors
-    )
+
+    def laid_out(t: Tensor) -> Tensor:
+        return t.contiguous(memory_format=layout) if t.ndim == 4 and not t.is_sparse else t
+
+    return arranged.mapped(tensors, laid_out)
 
 
 def _captured(run: Run, points: tuple[Tensor, Tensor, Tensor]) -> Run:
@@ -408,123 +363,8 @@ def _captured(run: Run, points: tuple[Tensor, Tensor, Tensor]) -> Run:
     return replayed
 
 
-def _unfolded(x: Tensor, w: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
-    """Turn a convolution of one channel into one of its patches: a product of matrices.
-
-    One channel looks the same in either layout, and oneDNN then takes the slow one, by ten times.
-    """
-    stride, padding, dilation, transposed = rest[:4]
-    single = x.ndim == 4 and x.shape[1] == w.shape[1] == 1
-    if not single or transposed or w[0].numel() == 1:
-        return NotImplemented
-    (n, _, *size), (filters, _, *kernel) = x.shape, w.shape
-    out = [
-        (side + 2 * p - d * (k - 1) - 1) // s + 1
-        for side, p, d, k, s in zip(size, padding, dilation, kernel, stride, strict=True)
-    ]
-    patches = F.unfold(x, (*kernel,), dilation, padding, stride).view(n, -1, *out)
-    patches, flat = (
-        t.contiguous(memory_format=torch.channels_last)
-        for t in (patches, w.reshape(filters, -1, 1, 1))
-    )
-    return F.conv2d(patches, flat, bias)
-
-
-def _hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list[Tensor]:
-    """Take out of a traced graph what is the same in every launch, computed once, now.
-
-    That is what depends on fixed inputs alone, and tensors that the network or its loss holds: a
-    compiled graph that is saved and loaded again has lost them.
-
-    Parameters
-    ----------
-    graph : GraphModule
-        Changed: what was taken out comes in as further inputs, after those that it has.
-    fixed : set of int
-        Which inputs are the same in every launch.
-    inputs : list of Tensor
-        All of them.
-
-    Returns
-    -------
-    list of Tensor
-        The further inputs.
-    """
-    nodes = list(graph.graph.nodes)
-    placed = [node for node in nodes if node.op == "placeholder"]
-    known: dict[fx.Node, Any] = {placed[n]: inputs[n] for n in fixed}
-    held = {n: getattr(graph, n.target, None) for n in nodes if n.op == "get_attr"}
-    known |= {node: tensor for node, tensor in held.items() if isinstance(tensor, Tensor)}
-    calls = [node for node in nodes if node.op == "call_function"]
-    changed = any(isinstance(n.target, OpOverload) and n.target._schema.is_mutable for n in calls)
-    for node in () if changed else calls:
-        drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-        if not drawn and node.all_input_nodes and all(n in known for n in node.all_input_nodes):
-            args, kwargs = fx.map_arg((node.args, node.kwargs), known.get)
-            known[node] = node.target(*args, **kwargs)
-    border = [
-        node
-        for node in known
-        if node.op != "placeholder" and any(user not in known for user in node.users)
-    ]
-    for number, node in enumerate(border):
-        with graph.graph.inserting_after(placed[-1]):
-            placed.append(graph.graph.placeholder(f"hoisted_{number}"))
-        placed[-1].meta = node.meta
-        node.replace_all_uses_with(placed[-1])
-    graph.graph.eliminate_dead_code()
-    for target in {node.target for node in held if node in known}:
-        delattr(graph, target)  # else it would become an input, too
-    graph.recompile()
-    return [known[node] for node in border]
-
-
-def _machine(device: torch.device) -> str:
-    """Return all that a compiler goes by: on another machine a package may not even start."""
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else [platform.processor()]
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), lines[0])
-    return f"torch {torch.__version__}, {platform.machine()}, {flags}, {gpu}"
-
-
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@contextmanager
-def _exactly(precision: str) -> Iterator[None]:
-    """Let matrix products and convolutions be TF32, or not, and restore the settings."""
-    cudnn: Any = torch.backends.cudnn
-    tf32 = precision == "tf32"
-    try:
-        before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
-    except RuntimeError:  # they were set by their newer names, which torch refuses to mix
-        with _exactly_by_newer_names(tf32):
-            yield
-        return
-    try:
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        cudnn.allow_tf32 = tf32
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        cudnn.allow_tf32 = before[1]
-
-
-@contextmanager
-def _exactly_by_newer_names(tf32: bool) -> Iterator[None]:
-    cuda: Any = torch.backends.cuda
-    cudnn: Any = torch.backends.cudnn
-    settings = cuda.matmul, cudnn.conv, cudnn.rnn
-    before = [setting.fp32_precision for setting in settings]
-    try:
-        for setting in settings:
-            setting.fp32_precision = "tf32" if tf32 else "ieee"
-        yield
-    finally:
-        for setting, value in zip(settings, before, strict=True):
-            setting.fp32_precision = value
 
 
 def grid(alpha: NDArray[np.float64], beta: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,41 +3,40 @@
 A loss is any function of a module and a batch. Here it becomes a function without memory: the
 module is a copy, its weights and buffers are arguments (``torch.func``), and what is random (a
 batch drawn at every point, dropout's noise) is a hash of the point's number. So a point has one
-value, whoever asks, together with whatever others, as often as they like.
+value, whoever asks, together with whatever others, as often as they like. Where a copy is not the
+network (``check``), the user's own is evaluated instead, and put back.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import MethodType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
-from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
-from torch.nn.modules.dropout import _DropoutNd
-from torch.utils import _pytree as pytree
 
+from . import batches as arranged
+from . import norms, randomness
+from .answers import Answers
+from .batches import Batch, Count
+from .copies import copied
 from .directions import Weights
+from .dropout import key_layers
 from .errors import UserError
-
-Batch = Any
-"""Tensors in any arrangement (a pair, a dict, ...); the first dimension of the first counts."""
+from .measure import Measure
+from .own import OwnNetwork
+from .precision import Precisions
+from .randomness import POSITIVE, hashed
 
 Loss = Callable[[nn.Module, Batch], "Tensor | Mapping[str, Tensor]"]
-"""From a module and a batch to a scalar, or to scalars by name of which one is ``"loss"``."""
+"""From a module and a batch to a scalar, or to scalars by name of which one is ``"loss"``.
 
-MODES = ("train", "eval")
-BATCH_NORMS = ("batch", "stored", "recomputed")
-NOISES = ("fixed", "point")
-PRECISIONS = ("float32", "tf32", "bf16")
+One that is called ``"weight"`` is what the batch counts for in the mean.
+"""
 
 
 class Part(NamedTuple):
@@ -46,58 +45,13 @@ class Part(NamedTuple):
     batches: tuple[Batch, ...]
     share: float
     test: bool
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How the loss is measured.
-
-    Attributes
-    ----------
-    mode : {"train", "eval"}
-        The module's.
-    batch_norm : {"batch", "stored", "recomputed"}, optional
-        BatchNorm's statistics: of the batch; as the snapshot stored them; or recomputed at every
-        point over all batches, as Garipov et al. 2018 do. By default of the batch in train mode,
-        as stored in eval mode.
-    minibatch : int, optional
-        Samples drawn anew at every point, without repetition: a furred surface. By default every
-        point sees all batches.
-    noise : {"fixed", "point"}
-        Dropout and other randomness: the same at every point, or each point's own.
-    seed : int
-        Of both.
-    precision : {"float32", "tf32", "bf16"}
-        tf32: matrix products and convolutions on a GPU; bf16: torch's autocast.
-
-    Raises
-    ------
-    UserError
-        Where a value is none of these.
-    """
-
-    mode: str = "train"
-    batch_norm: str | None = None
-    minibatch: int | None = None
-    noise: str = "fixed"
-    seed: int = 0
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("mode", MODES),
-            ("batch_norm", (None, *BATCH_NORMS)),
-            ("noise", NOISES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in choices:
-                expected = ", ".join(str(choice) for choice in choices)
-                raise UserError(f"{name}: expected one of {expected}, got {getattr(self, name)!r}.")
+    counts: tuple[float, ...] | None  # of each batch; None where nobody needs to know
 
     @property
-    def statistics(self) -> str:
-        """Where BatchNorm's statistics come from, resolved."""
-        return self.batch_norm or ("batch" if self.mode == "train" else "stored")
+    def shapes(self) -> tuple:
+        """What a compiled launch depends on."""
+        tensors = arranged.tensors_of(self.batches)
+        return tuple((tuple(t.shape), t.dtype, t.layout) for t in tensors), self.counts
 
 
 class Objective:
@@ -108,7 +62,8 @@ class Objective:
     module : nn.Module
         Copied: its weights, buffers and mode stay as they are.
     loss : callable
-        From a module and a batch to a scalar, or to a dict of scalars: ``"loss"`` and metrics.
+        From a module and a batch to a scalar, or to a dict of scalars: ``"loss"`` and metrics, and
+        ``"weight"`` where the batch counts for something else than its samples.
     batches : iterable of batches
         The loss is the mean over them, each weighted by its samples: exact for the whole set.
     measure : Measure
@@ -117,16 +72,25 @@ class Objective:
         Held-out ones; their values become metrics, ``test_loss`` and so on.
     device : torch.device, optional
         Where the copy and the batches live.
+    count : callable, optional
+        From a batch to its samples. By default the first dimension of its tensors, where all agree.
 
     Attributes
     ----------
-    names : tuple of str
-        Of the values of a point, "loss" first.
+    answers : Answers
+        What the loss returns.
+    samples : float or None
+        In all batches that are no test, where that is known.
+    precisions : Precisions
+        What the network computes in.
+    own : OwnNetwork or None
+        The user's network, where it has to be evaluated itself.
 
     Raises
     ------
     UserError
-        For no batches, a minibatch larger than the data, or a loss that is no scalar.
+        For no batches, batches whose samples nobody can tell, a minibatch larger than the data, a
+        loss that is no scalar, or a loss or network that fails.
     """
 
     def __init__(
@@ -137,135 +101,296 @@ class Objective:
         measure: Measure | None = None,
         test: Iterable[Batch] = (),
         device: torch.device | None = None,
+        count: Count | None = None,
     ) -> None:
         self.measure = measure or Measure()
         self.device = device or next(
             (t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu")
         )
-        self._network = _Measured(_copied(module, self.device), loss)
-        self._network.train(self.measure.mode == "train")
-        self._norms = _prepare_norms(self._network, self.measure.statistics)
-        self._keys = _prepare_dropout(self._network)
+        self.module, self.given_loss = module, loss
         shown, held_out = (
-            [pytree.tree_map_only(Tensor, lambda t: t.to(self.device), b) for b in given]
-            for given in (batches, test)
+            [arranged.moved(batch, self.device) for batch in given] for given in (batches, test)
         )
         if not shown:
-            raise UserError("batches: expected at least one.")
-        self._shown = len(shown)
-        self.parts = [*self._split(shown), *self._split(held_out, shown)]
-        self._strides = self._coprimes() if self.measure.minibatch else None
+            raise UserError(
+                "batches: expected at least one; a generator gives its batches once, a list again."
+            )
         self.takes_gradients = False
+        self.own: OwnNetwork | None = None
+        self.answers = Answers()
         self._written: list[str] = []
-        self.names = self._probe()
+        self._writes_batches = False
+        self.shown = len(shown)
+        known = [arranged.counts(given, count) for given in (shown, held_out)]
+        self.samples = None if known[0] is None else sum(known[0])
+        self.guessed = count is None
+        self._strides: Tensor | None = None
+        self.precisions = Precisions()
+        self.renew()
+        if self.measure.minibatch:
+            self.parts = self._split(shown, known[0])
+            self._strides = self._coprimes(bool(held_out))
+            self._learn(self.parts[0])
+        else:
+            self._learn(Part((shown[0],), 1, False, None))
+            self.parts = self._split(shown, known[0])
+        self.parts += self._split(held_out, known[1], (shown, known[0]))
+        self._try_parts()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of a point's values: the loss, metrics, and those of held-out batches."""
+        shown = ("loss", *(self.answers.metrics or ()))
+        held_out = any(part.test for part in self.parts)
+        return (*shown, *(f"test_{name}" for name in shown)) if held_out else shown
+
+    @property
+    def statistics(self) -> str:
+        """Where norm layers' statistics come from, for the sequence file."""
+        if self.measure.batch_norm or len(self.norm_sources) < 2:
+            return self.measure.batch_norm or next(iter(self.norm_sources), self.measure.statistics)
+        total = sum(self.norm_sources.values())
+        return ", ".join(
+            f"{source} in {n} of {total} layers" for source, n in self.norm_sources.items()
+        )
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in, at its coarsest."""
+        return "tf32" if self.measure.precision == "tf32" else self.precisions.coarsest
+
+    @property
+    def weighing(self) -> str:
+        """What a batch counts for in the mean over all."""
+        if self.answers.weighted:
+            return "weighted by what the loss returned as weight"
+        return "weighted by samples" + ("" if self.guessed else ", as counted by the caller")
+
+    def renew(self) -> None:
+        """Copy the network anew: a copy that something was tried with may have kept some of it."""
+        network = copied(self.module, self.device)
+        network.train(self.measure.mode == "train")
+        self.prepare_modes(network)
+        self.norm_sources = norms.sources(network)
+        self._network = _Measured(network, self.given_loss, self.answers)
+        recomputed = self.measure.batch_norm == "recomputed"
+        self._norms = norms.make_pure(self._network, recomputed)
+        self._keys = key_layers(self._network)
+
+    def prepare_modes(self, network: nn.Module) -> None:
+        """Have a network's norm layers take the statistics that are asked for."""
+        asked = self.measure.batch_norm
+        norms.set_modes(network, None if asked == "recomputed" else asked)
 
     def at(
         self, weights: Weights, buffers: dict[str, Tensor] | None = None, index: int = 0
     ) -> Tensor:
         """Return the values ``(len(names),)`` of one point, plainly."""
-        number = torch.tensor(index, device=self.device)
+        return self.assemble(self.each(self.parts, weights, buffers, index))
+
+    def each(
+        self,
+        parts: Iterable[Part],
+        weights: Weights,
+        buffers: dict[str, Tensor] | None = None,
+        index: int = 0,
+    ) -> list[Tensor]:
+        """Return the values of parts at one point, plainly."""
         buffers = self.buffers() if buffers is None else buffers
+        if self.own:
+            return self.own.each(parts, weights, buffers, index)
+        number = torch.tensor(index, device=self.device)
+        weights = {name: w.clone() for name, w in weights.items()}  # forward may write to them
         values = []
         with torch.set_grad_enabled(self.takes_gradients):
-            for part in self.parts:
+            for part in parts:
                 with self.seeded(index):  # each, as a launch does
-                    values.append(self.part(part.batches, weights, buffers, number).detach())
-        return self.assemble(values)
+                    found = self.part(part.batches, weights, buffers, number, part.counts)
+                values.append(found.detach())
+        return values
 
     def loss(self, weights: Weights, buffers: dict[str, Tensor] | None = None) -> Tensor:
         """Return the loss at weights, a scalar that can be differentiated by them."""
+        return torch.stack([term() for term in self.terms(weights, buffers)]).sum()
+
+    def terms(
+        self, weights: Weights, buffers: dict[str, Tensor] | None = None
+    ) -> list[Callable[[], Tensor]]:
+        """Return the loss at weights as functions whose sum it is, one for each pass."""
+        if self.answers.weighted and len(self.parts) > 1:
+            raise UserError('A loss that returns a "weight" has no terms over several batches.')
         buffers = self.buffers() if buffers is None else buffers
         number = torch.tensor(0, device=self.device)
-        losses = []
-        for part in self.parts:
-            if not part.test:
-                with self.seeded(0):
-                    value = self.part(part.batches, weights, buffers, number)[0]
-                losses.append(part.share * value)
-        return torch.stack(losses).sum()
+
+        def term(part: Part) -> Tensor:
+            with self.seeded(0):
+                value = self.part(part.batches, weights, buffers, number, part.counts)[0]
+            return part.share * value
+
+        return [partial(term, part) for part in self.parts if not part.test]
 
     def part(
         self,
-        batches: tuple[Batch, ...],
+        batches: Sequence[Batch],
         weights: Weights,
         buffers: dict[str, Tensor],
         index: Tensor,
+        counts: Sequence[float] | None = None,
     ) -> Tensor:
         """Return the values ``(k,)`` that a part's batches have at weights, by torch operations.
 
         ``index``, an int64 scalar, is the point's number in its grid: the source of randomness.
+        Where the loss is weighted, the weight comes last.
         """
-        written = {name: buffers[name].clone() for name in self._written}
-        state = {**buffers, **written, **weights, **self._noise(index)}
+        written = {name: buffers[name].clone() for name in self._written}  # a point's own
+        state = {**buffers, **written, **weights, **self.keys(index)}
         state = {f"network.{name}": value for name, value in state.items()}
-        if self._strides is not None:
-            batches = (pytree.tree_map_only(Tensor, lambda t: t[self._drawn(index)], batches[0]),)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.measure.precision == "bf16"
-        ):
-            if self.measure.statistics == "recomputed":
-                state |= self._recomputed(state, batches[: self._shown])
-                batches = batches[self._shown :] or batches
-            sizes = [_samples(batch) for batch in batches]
+        batches = self.chosen(batches, index)
+        with self.cast():
+            if self.measure.batch_norm == "recomputed":
+                state |= norms.recompute(self._norms, self.passes(batches, counts, state))
+                batches = batches[self.shown :] or batches
+                counts = counts[self.shown :] or counts if counts else None
             values = [functional_call(self._network, state, (batch,)) for batch in batches]
-        return sum(v * (n / sum(sizes)) for v, n in zip(values, sizes, strict=True))
+        return self.mean(values, counts)
+
+    def passes(
+        self, batches: Sequence[Batch], counts: Sequence[float] | None, state: dict[str, Tensor]
+    ) -> Iterator[tuple[Callable[[], object], float | None]]:
+        """Yield a pass over each batch that is no test, with its samples."""
+        for n, batch in enumerate(batches[: self.shown]):
+            run = partial(functional_call, self._network, state, (batch,))
+            yield run, counts[n] if counts else None
+
+    def chosen(self, batches: Sequence[Batch], index: Tensor) -> Sequence[Batch]:
+        """Return what a point sees of batches: samples of its own, copies where they are changed.
+
+        A part of which samples are drawn is one batch.
+        """
+        if self._strides is not None:
+            assert self.samples is not None
+            batches = (arranged.sample(batches[0], self.samples, self._drawn(index)),)
+        if self._writes_batches:
+            batches = [arranged.mapped(batch, torch.clone) for batch in batches]
+        return batches
+
+    def cast(self) -> AbstractContextManager:
+        """Return the context of what is measured: torch's autocast, where it is asked for."""
+        if self.measure.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def mean(self, values: Sequence[Tensor], counts: Sequence[float] | None) -> Tensor:
+        """Return the mean of batches' values ``(k,)``; a weight comes last, and is summed."""
+        if len(values) == 1:
+            return values[0]
+        if self.answers.weighted:
+            weights = torch.stack([v[-1] for v in values])
+            seen = [torch.where(v[-1] > 0, v[:-1] * v[-1], 0) for v in values]  # NaN of nothing
+            return torch.cat([sum(seen) / weights.sum(), weights.sum()[None]])
+        assert counts is not None
+        total = sum(counts)
+        shares = [v * (n / total) for v, n in zip(values, counts, strict=True) if n]
+        return torch.stack(shares).sum(0)
 
     @contextmanager
     def seeded(self, index: int) -> Iterator[None]:
-        """Seed torch's global generators for a point, and restore them: for other randomness."""
+        """Seed the global generators for a point, and put them back: for other randomness."""
         seed = self.measure.seed
         if self.measure.noise == "point":
-            seed = int(hashed(torch.tensor(index), seed)) & _POSITIVE
-        on_gpu = self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
-            # Not torch.manual_seed, which is slow, and seeds what is not restored here.
-            torch.default_generator.manual_seed(seed)
-            if on_gpu:
-                with torch.cuda.device(self.device):
-                    torch.cuda.manual_seed(seed)
+            seed = int(hashed(torch.tensor(index), seed)) & POSITIVE
+        with randomness.seeded(seed, self.device):
             yield
 
     def assemble(self, values: Iterable[Tensor]) -> Tensor:
         """Return all values ``(..., len(names))`` of points from those of the parts, in order."""
-        sums: dict[bool, Tensor] = {}
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        groups: dict[bool, list[tuple[Tensor, float]]] = {}
         for part, value in zip(self.parts, values, strict=True):
-            if part.share != 1:  # many small shares: a sum that does not lose them
-                exact = torch.float32 if self.device.type == "mps" else torch.float64
-                value = value.to(exact) * part.share
-            sums[part.test] = sums[part.test] + value if part.test in sums else value
-        return torch.cat(list(sums.values()), dim=-1)
+            groups.setdefault(part.test, []).append((value, part.share))
+        return torch.cat([self._summed(group, exact) for group in groups.values()], dim=-1)
+
+    def _summed(self, group: list[tuple[Tensor, float]], exact: torch.dtype) -> Tensor:
+        if len(group) == 1:  # many small shares need a sum that does not lose them; one does not
+            value = group[0][0]
+            return value[..., :-1] if self.answers.weighted else value
+        if not self.answers.weighted:
+            return torch.stack([v.to(exact) * share for v, share in group if share]).sum(0)
+        values = torch.stack([v.to(exact) for v, _ in group])
+        weights = values[..., -1:]
+        seen = torch.where(weights > 0, values[..., :-1] * weights, 0)  # NaN is what nothing has
+        return seen.sum(0) / weights.sum(0)
 
     def buffers(self, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Return the network's buffers, those of a state dict where it has them."""
         own = self._network.network.named_buffers()
         state = state or {}
+        keys = {key.removeprefix("network.") for key in self._keys}
         return {
-            name: state.get(name, buffer).to(buffer)
-            for name, buffer in own
-            if name not in self._keys
+            name: state.get(name, buffer).to(buffer) for name, buffer in own if name not in keys
         }
 
-    def _split(self, batches: list[Batch], shown: list[Batch] | None = None) -> list[Part]:
+    def keys(self, index: Tensor) -> Weights:
+        """Return the keys of dropout layers' noise at a point."""
+        point = index if self.measure.noise == "point" else torch.zeros_like(index)
+        return {
+            name.removeprefix("network."): hashed(point, self.measure.seed, number + 3)
+            for number, name in enumerate(self._keys)
+        }
+
+    def changing(self) -> list[str]:
+        """Return the names of plain attributes of the network that a pass changes."""
+        self.renew()
+        before = _attributes(self._network.network)
+        with suppress(Exception):  # it may be why this is asked
+            self.each(self.parts[:1], self.weights())
+        after = _attributes(self._network.network)
+        self.renew()
+        return [name for name, value in after.items() if before.get(name) != value]
+
+    def _split(
+        self,
+        batches: list[Batch],
+        counts: list[float] | None,
+        shown: tuple[list[Batch], list[float] | None] | None = None,
+    ) -> list[Part]:
         """Return the parts of batches; of held-out ones, where those ``shown`` are given."""
         test = shown is not None
         if not batches:
             return []
+        if counts is None and (
+            self.measure.minibatch or (len(batches) > 1 and not self.answers.weighted)
+        ):
+            raise UserError(arranged.untold(batches))
         if self.measure.minibatch:
-            whole = pytree.tree_map(
-                lambda *leaves: torch.cat(leaves) if isinstance(leaves[0], Tensor) else leaves[0],
-                *batches,
-            )
-            return [Part((whole,), 1, test)]
-        if self.measure.statistics == "recomputed":  # over all shown, before any counts
-            return [Part((*(shown or ()), *batches), 1, test)]
-        total = sum(_samples(batch) for batch in batches)
-        return [Part((batch,), _samples(batch) / total, test) for batch in batches]
+            assert counts is not None
+            return [Part((self._whole(batches, counts),), 1, test, None)]
+        if self.measure.batch_norm == "recomputed":  # over all shown, before any counts
+            before, counted = shown or ([], [])
+            both = None if counts is None or counted is None else (*counted, *counts)
+            return [Part((*before, *batches), 1, test, both)]
+        shares = [n / sum(counts) for n in counts] if counts else [1 / len(batches)] * len(batches)
+        return [Part((b,), share, test, None) for b, share in zip(batches, shares, strict=True)]
 
-    def _coprimes(self) -> Tensor:
-        count, minibatch = _samples(self.parts[0].batches[0]), self.measure.minibatch or 0
+    def _whole(self, batches: list[Batch], counts: list[float]) -> Batch:
+        try:
+            whole = arranged.joined(batches, counts) if len(batches) > 1 else batches[0]
+        except ValueError as fault:
+            raise UserError(
+                f"minibatch: the batches cannot be drawn from together: {fault}."
+            ) from None
+        if not any(size == sum(counts) for size in arranged.sizes(whole)):
+            raise UserError(
+                f"minibatch: no tensor of a batch has its {sum(counts):g} samples as its first "
+                "dimension, so none can be drawn."
+            )
+        return whole
+
+    def _coprimes(self, test: bool) -> Tensor:
+        count, minibatch = int(self.samples or 0), self.measure.minibatch or 0
         if not 0 < minibatch <= count:
             raise UserError(f"minibatch = {minibatch}: expected 1 to {count}, the samples given.")
-        if len(self.parts) > 1:
+        if test:
             raise UserError("test: a minibatch at every point goes without held-out batches.")
         strides = [n for n in range(1, count + 1) if math.gcd(n, count) == 1]
         return torch.tensor(strides, device=self.device)
@@ -273,214 +398,117 @@ class Objective:
     def _drawn(self, index: Tensor) -> Tensor:
         """Return the samples of a point: steps around the data, coprime to it, never repeat."""
         assert self._strides is not None
-        count = _samples(self.parts[0].batches[0])
-        start, stride = (hashed(index, self.measure.seed, salt) & _POSITIVE for salt in (1, 2))
+        count = int(self.samples or 0)
+        start, stride = (hashed(index, self.measure.seed, salt) & POSITIVE for salt in (1, 2))
         stride = self._strides[(stride % len(self._strides))[None]][0]
         steps = torch.arange(self.measure.minibatch or 0, device=self.device)
         return (start % count + steps * stride) % count
 
-    def _noise(self, index: Tensor) -> Weights:
-        point = index if self.measure.noise == "point" else torch.zeros_like(index)
-        return {
-            name: hashed(point, self.measure.seed, number + 3)
-            for number, name in enumerate(self._keys)
-        }
+    def _learn(self, first: Part) -> None:
+        """Evaluate a first part: what the values are called, what is written to, in what precision.
 
-    def _recomputed(self, state: dict[str, Tensor], batches: tuple[Batch, ...]) -> Weights:
-        for norm in self._norms.values():
-            norm.seen = []
-        for batch in batches:
-            functional_call(self._network, state, (batch,))
-        found = {}
-        for name, norm in self._norms.items():
-            if norm.seen:
-                for key, values in zip(("mean", "var"), zip(*norm.seen, strict=True), strict=True):
-                    found[f"{name}.running_{key}"] = torch.stack(values).mean(0)
-            norm.seen = None
-        return found
-
-    def _probe(self) -> tuple[str, ...]:
-        """Evaluate a first time: learn the values' names, and whether gradients are taken.
-
-        And which buffers are written to, as spectral normalisation does: a point gets copies.
+        And whether gradients are taken, as by a penalty on them.
         """
-        with self.seeded(0):
-            weights = {n: w.detach() for n, w in self._network.network.named_parameters()}
-            buffers = {name: buffer.clone() for name, buffer in self.buffers().items()}
-            versions = {name: buffer._version for name, buffer in buffers.items()}
-            index = torch.tensor(0, device=self.device)
-            first = self.parts[0].batches
+        given = arranged.mapped(first.batches, torch.clone)
+        tensors = arranged.tensors_of(given)
+        buffers = {name: buffer.clone() for name, buffer in self.buffers().items()}
+        versions = {name: buffer._version for name, buffer in buffers.items()}
+        before = [tensor._version for tensor in tensors]
+        part = first._replace(batches=given)
+
+        def ask() -> None:
+            with self.precisions:
+                self.each([part], self.weights(), buffers)
+
+        def ask_with_gradients() -> None:
             try:
-                with torch.no_grad():
-                    self.part(first, weights, buffers, index)
+                ask()
             except RuntimeError as error:
                 if "require grad" not in str(error):
                     raise
-                self.takes_gradients = True  # a gradient penalty, say
-                self.part(first, weights, buffers, index)
+                self.takes_gradients = True
+                ask()
+
+        self._settle(ask_with_gradients)
         self._written = [name for name, b in buffers.items() if b._version != versions[name]]
-        names = self._network.names
-        held_out = any(part.test for part in self.parts)
-        return (*names, *(f"test_{name}" for name in names)) if held_out else names
+        self._writes_batches = before != [tensor._version for tensor in tensors]
+
+    def _try_parts(self) -> None:
+        """Evaluate a part of every shape, before hours are spent on others."""
+        tried = set()
+        for part in self.parts:
+            if part.shapes not in tried:
+                tried.add(part.shapes)
+                self._settle(partial(self.each, [part], self.weights()))
+
+    def weights(self) -> Weights:
+        """Return the weights that the network was given with."""
+        return {name: w.detach() for name, w in self._network.network.named_parameters()}
+
+    def _settle(self, ask: Callable[[], object]) -> None:
+        """Ask the copy, and where it fails the user's own network; refuse where that fails, too."""
+        try:
+            ask()
+        except UserError:
+            raise
+        except Exception as error:  # whatever a user's network or loss raises
+            if self.own is None:
+                self.own = OwnNetwork(self, f"a copy of it fails ({said(error)})")
+                with suppress(Exception):
+                    ask()
+                    return
+                self.own = None
+            raise UserError(self._failed(error)) from error
+
+    def _failed(self, error: Exception) -> str:
+        if "Expected more than 1 value per channel" in str(error):
+            return (
+                "batches: one has a single sample, and BatchNorm needs two in train mode: leave "
+                "it out, as drop_last=True does, or measure in eval mode."
+            )
+        if self.measure.minibatch and self._strides is not None:
+            return (
+                f"minibatch: the loss fails on {self.measure.minibatch} samples that were drawn "
+                f"({said(error)}): keep what is no sample, such as weights of classes, out of the "
+                "batch, in the loss itself."
+            )
+        hint = ""
+        if isinstance(error, AttributeError) and error.name == "module":
+            hint = ": it is given the network without DataParallel or the like around it"
+        return f"The loss fails on a batch{hint} ({said(error)})."
+
+
+def _attributes(network: nn.Module) -> dict[str, Any]:
+    """Return plain attributes of a network's parts: numbers themselves, of others which they are.
+
+    Of tensors their version too, which tells whether they were written to.
+    """
+    found: dict[str, Any] = {}
+    for layer, part in network.named_modules():
+        for name, value in vars(part).items():
+            plain = value is None or isinstance(value, int | float | str)
+            version = value._version if isinstance(value, Tensor) else None
+            found[f"{layer}.{name}".lstrip(".")] = value if plain else (id(value), version)
+    return found
+
+
+def said(error: Exception) -> str:
+    """Return an exception as a part of a sentence."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200].rstrip(".: ")
 
 
 class _Measured(nn.Module):
     """A network under its loss: one module, whose weights ``functional_call`` replaces."""
 
     loss: Loss
-    names: tuple[str, ...] = ()
+    answers: Answers
 
-    def __init__(self, network: nn.Module, loss: Loss) -> None:
+    def __init__(self, network: nn.Module, loss: Loss, answers: Answers) -> None:
         super().__init__()
         self.network = network
         self.__dict__["loss"] = loss  # not a part of the network, should it be a module
+        self.__dict__["answers"] = answers
 
     def forward(self, batch: Batch) -> Tensor:
-        values = self.loss(self.network, batch)
-        named = dict(values) if isinstance(values, Mapping) else {"loss": values}
-        for name, value in named.items():
-            if not isinstance(name, str) or "/" in name or not name.strip("."):
-                raise UserError(f"The loss function returned {name!r}: expected names without /.")
-            if not isinstance(value, Tensor) or value.ndim or value.is_complex():
-                found = type(value).__name__
-                if isinstance(value, Tensor):
-                    found = f"{value.dtype} tensor of shape {tuple(value.shape)}"
-                raise UserError(
-                    f"The loss function returned a {found} as {name}: expected a scalar tensor."
-                )
-        returned = ", ".join(named) or "nothing"
-        if "loss" not in named:
-            raise UserError(f'The loss function returned {returned}: expected a "loss".')
-        loss = named.pop("loss")
-        self.names = self.names or ("loss", *named)
-        if named.keys() != {*self.names[1:]}:
-            expected = ", ".join(self.names)
-            raise UserError(f"The loss function returned {returned}, and before, {expected}.")
-        loss = loss if loss.dtype == torch.float64 else loss.float()
-        return torch.stack([loss, *(named[name].to(loss.dtype) for name in self.names[1:])])
-
-
-def _copied(module: nn.Module, device: torch.device) -> nn.Module:
-    try:
-        return copy.deepcopy(module).to(device)
-    except RuntimeError:  # what torch.nn.utils.spectral_norm leaves behind after a training step
-        raise UserError(
-            f"module: torch cannot copy this {type(module).__name__} once it has been trained; "
-            "give a newly made one, as the weights are those of the snapshots."
-        ) from None
-
-
-def _samples(batch: Batch) -> int:
-    tensors = [leaf for leaf in pytree.tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim]
-    if not tensors:
-        raise UserError("batches: a batch has no tensor with a dimension for its samples.")
-    return len(tensors[0])
-
-
-def _prepare_norms(network: nn.Module, statistics: str) -> dict[str, Any]:
-    """Give the norm layers their statistics; nothing of theirs is updated in place any more."""
-    found = {}
-    for name, part in network.named_modules():
-        if not isinstance(part, _NormBase):
-            continue
-        norm: Any = part  # whose methods are about to be replaced
-        plain = type(part).forward in (_BatchNorm.forward, nn.SyncBatchNorm.forward)
-        if statistics == "stored":
-            norm.eval()
-        elif not isinstance(part, _BatchNorm) or (statistics == "batch" and not plain):
-            norm.track_running_stats = False
-            norm.running_mean = norm.running_var = None
-        elif statistics == "batch":
-            norm.forward = MethodType(_normalise_by_batch, norm)
-        elif not plain:
-            raise UserError(
-                f"batch_norm: {name.removeprefix('network.')} is a {type(norm).__name__} with a "
-                "forward of its own, whose statistics cannot be recomputed."
-            )
-        else:
-            norm.seen = None
-            norm.forward = MethodType(_normalise_by_recomputed, norm)
-            if norm.running_mean is None:  # it stores none, but has to be given some
-                for key in ("running_mean", "running_var"):
-                    norm.register_buffer(key, torch.zeros(norm.num_features))
-            found[name] = norm
-    return found
-
-
-def _normalise_by_batch(norm: _BatchNorm, x: Tensor) -> Tensor:
-    if get_proxy_mode() is None:
-        return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)
-    # Traced for a compiler: spelled out, it fuses, and its two sums vectorise.
-    return _normalised(norm, x, *_moments(x))
-
-
-def _normalise_by_recomputed(norm: Any, x: Tensor) -> Tensor:
-    if norm.seen is None:  # torch's own cannot be differentiated by the statistics
-        return _normalised(norm, x, norm.running_mean, norm.running_var)
-    mean, var = _moments(x)
-    count = x.numel() // x.shape[1]
-    norm.seen.append((mean, var * (count / max(count - 1, 1))))
-    return _normalise_by_batch(norm, x)
-
-
-def _normalised(norm: _BatchNorm, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    y = (x - _along(mean, x)) * _along(torch.rsqrt(var + norm.eps), x)
-    return y if norm.weight is None else y * _along(norm.weight, x) + _along(norm.bias, x)
-
-
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    over = [d for d in range(x.ndim) if d != 1]
-    mean = x.mean(over)
-    return mean, (x - _along(mean, x)).square().mean(over)
-
-
-def _along(channels: Tensor, x: Tensor) -> Tensor:
-    return channels.view(1, -1, *[1] * (x.ndim - 2))
-
-
-_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # splitmix64's increment and multipliers, as signed
-_FIRST, _SECOND = 0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64)
-_POSITIVE = (1 << 63) - 1
-
-
-def hashed(number: Tensor, seed: int = 0, use: int = 0) -> Tensor:
-    """Return 64 well mixed bits of each int64 number (splitmix64; Steele et al. 2014).
-
-    Another seed, or another use of the same one, gives other bits.
-    """
-    x = (number + (seed + 1 + (use << 40))) * _GOLDEN
-    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _FIRST
-    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _SECOND
-    return x ^ ((x >> 31) & ((1 << 33) - 1))
-
-
-def _prepare_dropout(network: nn.Module) -> dict[str, nn.Module]:
-    """Give dropout layers a key, a buffer, to hash their noise from; return the keys' names."""
-    keys: dict[str, nn.Module] = {}
-    for name, part in network.named_modules():
-        forward = type(part).forward  # one of another kind draws its noise itself
-        whole_channels = forward in (d.forward for d in (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d))
-        if part.training and (whole_channels or forward is nn.Dropout.forward):
-            assert isinstance(part, _DropoutNd)
-            device = next((p.device for p in network.parameters()), None)
-            part.register_buffer("key", torch.tensor(0, device=device), persistent=False)
-            part.forward = MethodType(_drop_channels if whole_channels else _drop, part)
-            keys[f"{name.removeprefix('network.')}.key" if name != "network" else "key"] = part
-    return keys
-
-
-def _drop(dropout: Any, x: Tensor) -> Tensor:
-    return x * _kept(dropout, x.shape, x)
-
-
-def _drop_channels(dropout: Any, x: Tensor) -> Tensor:
-    return x * _kept(dropout, (*x.shape[:2], *[1] * (x.ndim - 2)), x)
-
-
-def _kept(dropout: Any, shape: Iterable[int], like: Tensor) -> Tensor:
-    """Return dropout's factors of a shape: 0 with probability p, else 1 / (1 - p)."""
-    shape = tuple(shape)
-    numbers = torch.arange(math.prod(shape), device=like.device).view(shape)
-    bits = hashed(dropout.key ^ numbers) & ((1 << 24) - 1)
-    kept = bits >= round(dropout.p * (1 << 24))
-    return kept.to(like.dtype) / max(1 - dropout.p, 2**-24)
+        return self.answers.read(self.loss(self.network, batch))

@@ -276,6 +276,11 @@ def complete_frames(surface: h5py.Group) -> NDArray[np.bool_]:
     return np.array([bool(frame.all()) for frame in surface["evaluated"]])
 
 
+def finished_frames(surface: h5py.Group) -> NDArray[np.bool_]:
+    """Return which frames of a surface are as they will stay: complete, or of diverged weights."""
+    return complete_frames(surface) | np.isin(surface["step"], surface.attrs.get("diverged", ()))
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Summarise a sequence file: what is in it, how far it is, how it was made.
 

@@ -9,18 +9,16 @@ waits and never meets half of it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import operator
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,18 +26,24 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
+from . import randomness
+from .batches import Batch, Count, gathered, mapped
+from .check import check_mean, check_network
+from .copies import copied
 from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
-from .objective import Batch, Loss, Measure, Objective
+from .fingerprint import Fingerprint
+from .measure import Measure
+from .objective import Loss, Objective
 from .progress import progress
 from .refine import refine
-from .sequence import Frame, SurfaceData, complete_frames, open_sequence, write_sequence
+from .sequence import Frame, SurfaceData, finished_frames, open_sequence, write_sequence
 from .snapshots import Snapshots, State, unwrapped
+from .tuning import place_of
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -70,9 +74,11 @@ class Surface:
     snapshots : Snapshots
         Its states along the training: a frame each.
     loss : callable
-        From a module and a batch to a scalar, or to scalars by name, one of them ``"loss"``.
+        From a module and a batch to a scalar, or to scalars by name, one of them ``"loss"``;
+        ``"weight"`` is what the batch counts for, the others are metrics.
     batches : iterable of batches
-        The loss is the exact mean over all of them. For one fixed batch, a list of one.
+        The loss is the exact mean over all of them, each weighted by its samples or its weight.
+        For one fixed batch, a list of one.
     plane : Plane, optional
         By default two random directions, filter-normalised to the last snapshot, seed 0.
     resolution : int or (int, int)
@@ -89,6 +95,9 @@ class Surface:
         Measure only where interpolation is wrong by more than this part of the height range.
     scale : {"log", "linear", "symlog"}
         Of the heights that ``tolerance`` is meant in.
+    count : callable, optional
+        From a batch to how many samples it holds, where its tensors do not say so by their first
+        dimensions. A loss that is a mean over something else returns a ``"weight"`` instead.
     attrs : dict
         More to record with the surface: ``network``, ``data``, ``optimizer`` ...
 
@@ -111,6 +120,7 @@ class Surface:
     test: Iterable[Batch] = ()
     tolerance: float | None = None
     scale: str = "log"
+    count: Count | None = None
     attrs: dict[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -211,10 +221,13 @@ def compute_sequence(
         for shot in shots.values():
             missing = sum(not shot.file(t).exists() for t in shot.frames)
             check_room(path, shot.points, len(shot.snapshots), missing, len(shot.objective.names))
-        marks = {name: shot.fingerprint() for name, shot in shots.items()}
-        if not _begin(path, journal, marks, restart, replace):
+        marks = {name: shot.mark for name, shot in shots.items()}
+        opaque = [f"{name}, {what}" for name, shot in shots.items() for what in shot.opaque]
+        if not _begin(path, journal, marks, opaque, restart, replace):
             return False
-        described = {name: shot.describe(marks[name]) for name, shot in shots.items()}
+        for shot in shots.values():
+            shot.check()
+        described = {name: shot.describe() for name, shot in shots.items()}
 
         def publish() -> None:
             for name, shot in shots.items():
@@ -294,9 +307,22 @@ def alone(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: another process is computing it.") from None
 
 
-def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool, replace: bool) -> bool:
+def _begin(
+    path: Path,
+    journal: Path,
+    marks: dict[str, str],
+    opaque: list[str],
+    restart: bool,
+    replace: bool,
+) -> bool:
     """Open the journal; return False where the file is complete already."""
     note = journal / NOTE
+    if opaque and not restart and (note.exists() or path.exists()):
+        raise UserError(
+            f"{note if note.exists() else path}: whether it is of this very computation cannot be "
+            f"told, for nobody sees through {opaque[0]}: restart to begin anew, or give another "
+            "file."
+        )
     going_on = not restart and note.exists() and json.loads(note.read_text()) == marks
     may_replace = restart or replace
     if note.exists() and not going_on and not may_replace:
@@ -307,7 +333,7 @@ def _begin(path: Path, journal: Path, marks: dict[str, str], restart: bool, repl
     if path.exists():
         with open_sequence(path) as file:  # what is no sequence is not ours to replace
             found = {name: str(g.attrs.get("fingerprint")) for name, g in file["surfaces"].items()}
-            complete = all(complete_frames(group).all() for group in file["surfaces"].values())
+            complete = all(finished_frames(group).all() for group in file["surfaces"].values())
         if found != marks and not may_replace:
             raise UserError(
                 f"{path} was computed from other weights, data or settings: give another file, "
@@ -375,23 +401,28 @@ def _gb(amount: float) -> str:
     return f"{amount / 1e9:.1f} GB"
 
 
-def _seen(loss: Any) -> Any:
-    """Return what can be seen of a loss: a function's code, and the numbers it was made with."""
-    if (code := getattr(loss, "__code__", None)) is None:
-        return type(loss)
-    made_with = (*(loss.__defaults__ or ()), *(c.cell_contents for c in loss.__closure__ or ()))
-    return _instructions(code), [x for x in made_with if isinstance(x, str | int | float)]
+def _kept_plan(file: Path, where: str) -> Plan | None:
+    """Return the plan in a file, if it was measured where it is to be used."""
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text())
+    return Plan(**content["plan"]) if content.get("where") == where else None
 
 
-def _instructions(code: CodeType) -> tuple:
-    constants: list[Any] = []
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            constant = _instructions(constant)
-        elif isinstance(constant, frozenset):  # whose order differs from run to run
-            constant = sorted(map(repr, constant))
-        constants.append(constant)
-    return code.co_code, code.co_names, constants
+def _check_losses(losses: NDArray[np.float64]) -> None:
+    """Refuse a batch without a finite loss ``(frames, parts)`` where the others have one."""
+    finite = np.isfinite(losses)
+    for number in np.flatnonzero(~finite.any(0)):
+        if finite.any():
+            raise UserError(
+                f"batches: the loss of batch {number + 1} is {losses[0, number]} for every "
+                "snapshot, as where nothing in it is labelled: leave it out, or have the loss "
+                'return {"loss": ..., "weight": ...} with weight 0 for it.'
+            )
+
+
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 class _Shot:
@@ -402,51 +433,81 @@ class _Shot:
         self.surface = surface = dataclasses.replace(surface, module=module)
         self.journal, self.device = journal, device
         self.snapshots = surface.snapshots.check(module)
-        # Once only, and the same in every run: they may be loaders, which shuffle.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(surface.measure.seed)
-            self.batches, self.test = list(surface.batches), list(surface.test)
-        self.objective = Objective(
-            module, surface.loss, self.batches, surface.measure, self.test, device
-        )
+        self.finite = [t for t in range(len(self.snapshots)) if t not in self.snapshots.diverged]
+        if not self.finite:
+            raise UserError("snapshots: the weights of all of them are infinite or not a number.")
+        # Once only, and the same in every run: they may be loaders, which shuffle and augment.
+        with randomness.seeded(surface.measure.seed, torch.device("cpu")):
+            self.batches, self.test = gathered(surface.batches), gathered(surface.test)
+        self._names = list(weights_of(module))
+        self.plane = surface.plane or self._random_plane()
+        self.mark, self.opaque = self._fingerprint()  # before anything of the user's is run
+        self.objective = self._objective(surface.measure, self.test)
         if surface.tolerance and len(self.objective.names) > 1:
             raise UserError("tolerance: a refined surface has its loss only, no metrics beside it.")
         # The minimizer's loss is that of all samples, whatever few a point draws.
         exact = dataclasses.replace(surface.measure, minibatch=None, noise="fixed")
         same = exact == surface.measure
-        self.true = (
-            self.objective
-            if same
-            else Objective(module, surface.loss, self.batches, exact, device=device)
-        )
-        self._names = list(weights_of(module))
-        self.plane = surface.plane or random_plane(self.weights(self.snapshots[-1]), seed=0)
+        self.true = self.objective if same else self._objective(exact)
+        self.found: dict[str, str] = {}
         rows, cols = surface.shape
         self.alpha = np.linspace(-surface.range, surface.range, cols)
         self.beta = np.linspace(-surface.range, surface.range, rows)
         self.points = rows * cols
         # A fixed window shows one land: that of the last snapshot.
-        self.frames = range(len(self.snapshots)) if surface.window == "travelling" else range(1)
+        self.frames = self.finite if surface.window == "travelling" else self.finite[-1:]
+
+    def _objective(self, measure: Measure, test: Sequence[Batch] = ()) -> Objective:
+        surface = self.surface
+        return Objective(
+            surface.module, surface.loss, self.batches, measure, test, self.device, surface.count
+        )
+
+    def _random_plane(self) -> Plane:
+        last = self.finite[-1]
+        plane = random_plane(self.weights(self.snapshots[last]), seed=0)
+        if last == len(self.snapshots) - 1:
+            return plane
+        said = f"filter, of the weights of step {self.snapshots.steps[last]}, the last finite ones"
+        return dataclasses.replace(plane, attrs=plane.attrs | {"normalisation": said})
+
+    def check(self) -> None:
+        """Hold what is evaluated against the user's network, before hours are spent on it.
+
+        Raises
+        ------
+        UserError
+            Where it is not what it seems.
+        """
+        state = self.snapshots[self.finite[-1]]
+        weights = {name: w.to(self.device) for name, w in self.weights(state).items()}
+        for objective in dict.fromkeys((self.objective, self.true)):
+            buffers = objective.buffers(state)
+            self.found |= check_network(objective, weights, buffers)
+            check_mean(objective, weights, buffers)
 
     def weights(self, state: State) -> dict[str, Tensor]:
         """Return the weights of a state dict."""
         return {name: state[name] for name in self._names}
 
-    def fingerprint(self) -> str:
-        """Return a digest of all that decides on the values, as far as it can be seen."""
-        surface, digest = self.surface, hashlib.sha256()
+    def _fingerprint(self) -> tuple[str, list[str]]:
+        """Return a digest of all that decides on the values, and what it could not see through."""
+        surface, fingerprint = self.surface, Fingerprint()
         scale = surface.scale if surface.tolerance else None
         settings = (surface.range, surface.window, surface.tolerance, scale)
-        seen = _seen(surface.loss)
-        digest.update(
-            repr((settings, surface.shape, surface.measure, self.snapshots.steps, seen)).encode()
-        )
-        tensors = (self.plane.origin, self.plane.u, self.plane.v, self.objective.parts)
-        for tensor in (*pytree.tree_leaves(tensors), *self.snapshots[-1].values()):
-            if isinstance(tensor, Tensor):
-                flat = tensor.detach().cpu().contiguous().reshape(-1)
-                digest.update(flat.view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        fingerprint.add("settings", (settings, surface.shape, surface.measure))
+        fingerprint.add_network("network", surface.module)
+        for name, thing in (
+            ("steps", self.snapshots.steps),
+            ("plane", (self.plane.origin, self.plane.u, self.plane.v)),
+            ("batches", self.batches),
+            ("test", self.test),
+            ("loss", surface.loss),
+            ("count", surface.count),
+            *((f"snapshot {t}", self.snapshots[t]) for t in range(len(self.snapshots))),
+        ):
+            fingerprint.add(name, thing)
+        return fingerprint.digest(), fingerprint.opaque
 
     def place(self, evaluator: Evaluator, t: int) -> None:
         """Move an evaluator's window to frame t."""
@@ -455,19 +516,26 @@ class _Shot:
     def centre(self, t: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the weights and buffers at the window's centre in frame t."""
         if self.surface.window == "fixed":
-            return self.plane.origin, self.objective.buffers(self.snapshots[-1])
+            return self.plane.origin, self.objective.buffers(self.snapshots[self.finite[-1]])
         state = self.snapshots[t]
         return self.weights(state), self.objective.buffers(state)
 
-    def describe(self, fingerprint: str) -> SurfaceData:
+    def describe(self) -> SurfaceData:
         """Gather all that is known before any frame is evaluated."""
         count = len(self.snapshots)
-        origin, minimizer = np.zeros((count, 2)), np.zeros((count, 3))
-        for t in range(count):
+        origin, minimizer = np.zeros((count, 2)), np.full((count, 3), np.nan)
+        losses = []
+        for t in self.finite:
             state = self.snapshots[t]
             weights = {n: w.to(self.device) for n, w in self.weights(state).items()}
             minimizer[t, :2] = self.plane.project(weights)
-            minimizer[t, 2] = self.true.at(weights, self.true.buffers(state))[0].item()
+            parts = self.true.each(self.true.parts, weights, self.true.buffers(state))
+            minimizer[t, 2] = self.true.assemble(parts)[0].item()
+            losses.append([value[0].item() for value in parts])
+        _check_losses(np.array(losses))
+        for t in self.snapshots.diverged:  # stays where it was last seen
+            before = max((known for known in self.finite if known < t), default=self.finite[0])
+            minimizer[t, :2] = minimizer[before, :2]
         if self.surface.window == "travelling":
             origin = minimizer[:, :2].copy()
         return SurfaceData(
@@ -479,62 +547,80 @@ class _Shot:
             frame=self.frame,
             scalars={n.replace("/", "_"): v for n, v in self.snapshots.scalars.items()},
             metrics=self.objective.names[1:],
-            attrs=self._attributes() | {"fingerprint": fingerprint},
+            attrs=self._attributes() | {"fingerprint": self.mark},
         )
 
     def _attributes(self) -> dict[str, Any]:
-        surface, measure = self.surface, self.surface.measure
-        samples = sum(
-            len(next(x for x in pytree.tree_leaves(batch) if isinstance(x, Tensor)))
-            for part in self.objective.parts
-            if not part.test
-            for batch in part.batches
-        )
+        surface, measure, objective = self.surface, self.surface.measure, self.objective
+        samples = objective.samples
+        drawn = measure.minibatch or samples
         attrs: dict[str, Any] = {
             "network": type(surface.module).__name__,
             "parameters": sum(w.numel() for w in self.plane.origin.values()),
-            "batch": measure.minibatch or samples,
             "mode": measure.mode,
             "window": surface.window,
             **self.plane.attrs,
-            "batch_norm": measure.statistics,
-            "precision": measure.precision,
+            "batch_norm": objective.statistics,
+            "precision": objective.precision,
+            "checked": "against the network itself, at moved weights",
+            **self.found,
         }
+        if drawn is not None and drawn == int(drawn):
+            attrs["batch"] = int(drawn)
+        if len(self.batches) > 1:
+            attrs["mean"] = self.true.weighing
+        if self.objective.own:
+            attrs["evaluated"] = f"by the network itself: {self.objective.own.why}"
+        if self.snapshots.notes:
+            attrs["snapshots"] = "; ".join(self.snapshots.notes)
+        if self.snapshots.diverged:
+            attrs["diverged"] = np.array([self.snapshots.steps[t] for t in self.snapshots.diverged])
         if measure.minibatch:
-            attrs["minibatch"] = f"{measure.minibatch} of {samples} drawn at every point"
+            attrs["minibatch"] = f"{measure.minibatch} of {samples:g} drawn at every point"
         if measure.minibatch or measure.noise == "point":
             attrs["noise"] = f"{measure.noise}, seed {measure.seed}"
-        if measure.precision != "float32":
-            attrs["precision_error"] = self._precision_error()
+        if objective.precision not in ("float32", "float64"):
+            attrs |= self._precision_error()
         return attrs | surface.attrs
 
-    def _precision_error(self, points: int = 32) -> float:
-        """Return the largest relative error of the loss at some points, against float32."""
+    def _precision_error(self, points: int = 32) -> dict[str, float]:
+        """Return the largest relative error of the loss at some points, against float32.
+
+        Nothing where a network of half precision does not compute in float32.
+        """
         surface = self.surface
-        exact = Objective(
-            surface.module,
-            surface.loss,
-            self.batches,
-            dataclasses.replace(surface.measure, precision="float32"),
-            device=self.device,
-        )
-        weights, buffers = self.centre(len(self.snapshots) - 1)
+        measure = dataclasses.replace(surface.measure, precision="float32")
+        module, batches = surface.module, self.batches
+        if measure == surface.measure:  # the network's own precision
+            module = copied(module, self.device).float()
+            batches = [mapped(batch, _float) for batch in batches]
+        try:
+            exact = Objective(
+                module, surface.loss, batches, measure, device=self.device, count=surface.count
+            )
+        except UserError:
+            return {}
+        if exact.precision != "float32":  # autocast within it
+            return {}
+        weights, buffers = self.centre(self.finite[-1])
         plane = dataclasses.replace(self.plane, origin=weights).to(self.device)
         errors = []
         generator = np.random.default_rng(0)
         for alpha, beta in generator.uniform(-surface.range, surface.range, (points, 2)):
-            at = plane.at(alpha, beta)
-            one, other = (float(o.at(at, buffers)[0]) for o in (self.objective, exact))
+            one = float(self.objective.at(plane.at(alpha, beta), buffers)[0])
+            there = {n: _float(w) for n, w in plane.to(dtype=torch.float32).at(alpha, beta).items()}
+            other = float(exact.at(there, exact.buffers(buffers))[0])
             errors.append(abs(one - other) / max(abs(other), 1e-12))
-        return max(errors)
+        return {"precision_error": max(errors)}
 
     def file(self, t: int) -> Path:
         """Return where the journal keeps frame t."""
-        return self.journal / "frames" / f"{t if len(self.frames) > 1 else 0:06d}.npz"
+        number = t if self.surface.window == "travelling" else 0
+        return self.journal / "frames" / f"{number:06d}.npz"
 
     def frame(self, t: int) -> Frame | None:
-        """Return frame t, or None while it is missing."""
-        if not self.file(t).exists():
+        """Return frame t, or None while it is missing, as it will stay where weights diverged."""
+        if t in self.snapshots.diverged or not self.file(t).exists():
             return None
         with np.load(self.file(t)) as kept:
             values, evaluated = kept["values"], kept["evaluated"]
@@ -570,15 +656,18 @@ class _Shot:
                     # A large file takes long to write, and is written the more seldom.
                     due = time.monotonic() + max(PUBLISH_EVERY, 20 * (time.monotonic() - started))
 
-    def _plan(self, evaluator: Evaluator | Cluster, points: int, compiling: bool | None) -> Plan:
+    def _plan(
+        self, evaluator: Evaluator | Cluster, points: int, compiling: bool | None, where: str
+    ) -> Plan:
         """Return the journal's plan, or measure one: the same plan gives the same bits."""
         kept = self.journal / "plan.json"
-        if kept.exists():
-            plan = Plan(**json.loads(kept.read_text()))
-        else:
+        plan = _kept_plan(kept, where)
+        if plan is None or (plan.way == "own") != bool(self.objective.own):
+            shutil.rmtree(self.journal / "tiles", ignore_errors=True)  # of tiles of another size
             plan = evaluator.tune(points, compiling)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(kept, json.dumps(dataclasses.asdict(plan)).encode())
+            content = {"where": where, "plan": dataclasses.asdict(plan)}
+            write_whole(kept, json.dumps(content).encode())
         print(f"Evaluating {plan}.")
         return plan
 
@@ -591,13 +680,13 @@ class _Shot:
             from .cluster import Cluster
 
             with Cluster(ray, self, device=device) as cluster:
-                plan = self._plan(cluster, points, compiling)
+                plan = self._plan(cluster, points, compiling, f"Ray, {cluster.device}")
                 cluster.use(plan)
                 yield plan, cluster.evaluate
             return
         evaluator = Evaluator(self.objective, self.plane, self.journal / "compiled")
         self.place(evaluator, missing[0])
-        plan = self._plan(evaluator, points, compiling)
+        plan = self._plan(evaluator, points, compiling, place_of(self.objective))
         evaluator.use(plan)
         placed = None
 

@@ -30,7 +30,8 @@ from movinglands import networks
 from movinglands.compute import classification
 from movinglands.directions import Weights, random_plane, weights_of
 from movinglands.evaluate import Evaluator, grid
-from movinglands.objective import Measure, Objective
+from movinglands.measure import Measure
+from movinglands.objective import Objective
 from movinglands.recipe import Recipe, find_recipe, load_recipe, read_recipe
 from movinglands.training import batch_of_step, train
 

@@ -23,8 +23,8 @@ from movinglands.compute import compute
 from movinglands.directions import random_plane, weights_of
 from movinglands.errors import UserError
 from movinglands.evaluate import Evaluator, Plan
+from movinglands.measure import Measure
 from movinglands.networks import convnet
-from movinglands.objective import Measure
 from movinglands.recipe import read_recipe
 from movinglands.sequence import DATASETS, describe, open_sequence
 from movinglands.training import batch_of_step, snapshot_steps, train
@@ -614,6 +614,20 @@ def test_the_plane_of_the_hessian(tiny, tmp_path, one_plan, small_chunks):
     np.testing.assert_allclose(
         min(middle, middle[::-1], key=lambda row: abs(row[0] - expected[0])), expected, rtol=1e-3
     )
+
+
+def test_the_hessian_is_taken_batch_by_batch(tiny, tmp_path, monkeypatch, small_chunks):
+    seen = []
+
+    def noted(loss, weights, *arguments, **settings):
+        seen.extend(term.item() for term in loss(weights))
+        return random_plane(weights, 0)
+
+    monkeypatch.setattr(computing, "hessian_plane", noted)
+    recipe = changed(tiny, surface__directions="hessian", surface__batch=0, data__limit=80)
+    found, _ = computed(recipe, tmp_path / "a.h5")
+    assert len(seen) > 1
+    assert sum(seen) == pytest.approx(found["minimizer"][-1, 2], rel=1e-5)
 
 
 def test_a_plane_is_kept(tiny, tmp_path, monkeypatch, one_plan, interrupt):

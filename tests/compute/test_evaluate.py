@@ -10,10 +10,12 @@ from cases import Block, Case, built, cases, cross_entropy, images, randomness, 
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from movinglands.compiling import hoist
 from movinglands.directions import Plane, random_plane, weights_of
-from movinglands.evaluate import Evaluator, Plan, _hoist, grid
+from movinglands.evaluate import Evaluator, Plan, grid
+from movinglands.measure import Measure
 from movinglands.networks import convnet
-from movinglands.objective import Measure, Objective
+from movinglands.objective import Objective
 
 CASES = cases()
 MAPPED = [name for name, case in CASES.items() if case.mapped]
@@ -274,7 +276,7 @@ def test_tuning_drops_what_cannot_be_or_answers_otherwise(evaluator, truths):
 
 def test_compiling_is_tried_where_it_pays(evaluator, monkeypatch):
     tried = []
-    monkeypatch.setattr(Evaluator, "_package", lambda *_: tried.append(1) or 1 / 0)
+    monkeypatch.setattr("movinglands.evaluate.compiled_launch", lambda *_: tried.append(1) or 1 / 0)
     case = CASES["convnet train"]
     evaluator(case).tune(10)
     evaluator(case).tune(10**9, compiling=False)
@@ -398,7 +400,7 @@ def test_what_depends_on_the_batch_alone_is_computed_once():
     weight, batch = torch.randn(3), torch.randn(5, 3)
     graph = make_fx(lambda w, x: w * x.exp().sum(0) + torch.rand_like(x[0]) * 0)(weight, batch)
     expected = graph(weight, batch)
-    hoisted = _hoist(graph, {1}, [weight, batch])
+    hoisted = hoist(graph, {1}, [weight, batch])
     assert torch.equal(graph(weight, batch, *hoisted), expected)
     called = {str(node.target) for node in graph.graph.nodes}
     assert "aten.mul.Tensor" in called
@@ -406,12 +408,12 @@ def test_what_depends_on_the_batch_alone_is_computed_once():
     assert "aten.rand_like.default" in called
 
     graph = make_fx(lambda w, x: x.exp().mul_(w))(weight, batch)  # would multiply each time
-    assert not _hoist(graph, {1}, [weight, batch])
+    assert not hoist(graph, {1}, [weight, batch])
     assert torch.equal(graph(weight, batch), batch.exp() * weight)
 
     held = torch.randn(3)
     graph = make_fx(lambda w, x: (w * held).add_(1), _allow_non_fake_inputs=True)(weight, batch)
-    (hoisted,) = _hoist(graph, {1}, [weight, batch])
+    (hoisted,) = hoist(graph, {1}, [weight, batch])
     assert hoisted is held
     assert torch.equal(graph(weight, batch, torch.zeros(3)), torch.ones(3))
 

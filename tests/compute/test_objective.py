@@ -23,8 +23,10 @@ from torch.nn import functional as F
 
 from movinglands.directions import weights_of
 from movinglands.errors import UserError
+from movinglands.measure import Measure
 from movinglands.networks import convnet
-from movinglands.objective import Measure, Objective, hashed
+from movinglands.objective import Objective
+from movinglands.randomness import hashed
 
 CASES = cases()
 POINTS = np.array([[0, 0], [0.7, -0.3], [-1, 0.9]])
@@ -401,9 +403,8 @@ def test_a_loss_function_that_changes_its_mind():
         return found if len(batch[0]) == 4 else {"loss": found["loss"]}
 
     network = built(convnet, 1, 2, 1, 10, 3)
-    objective = Objective(network, loss, unequal(images(7), 4, 3))
     with pytest.raises(UserError, match="returned loss, and before, loss, accuracy"):
-        objective.at(weights_of(network))
+        Objective(network, loss, unequal(images(7), 4, 3))
 
 
 @pytest.mark.parametrize(
@@ -424,7 +425,7 @@ def test_a_measure_there_is_not(settings, sentence):
     ("batches", "measure", "test", "sentence"),
     [
         ([], Measure(), [], "batches: expected at least one"),
-        ([(1.0, "a")], Measure(), [], "a batch has no tensor with a dimension"),
+        ([(1.0, "a")] * 2, Measure(), [], "how many samples a batch holds cannot be told from"),
         ([images(4)], Measure(minibatch=5), [], "minibatch = 5: expected 1 to 4"),
         ([images(4)], Measure(minibatch=-1), [], "minibatch = -1: expected 1 to 4"),
         ([images(4)], Measure(minibatch=2), [images(4)], "goes without held-out batches"),
@@ -435,13 +436,6 @@ def test_batches_that_will_not_do(batches, measure, test, sentence):
     network = built(convnet, 1, 2, 1, 10, 3)
     with pytest.raises(UserError, match=sentence):
         Objective(network, lambda m, b: cross_entropy(m, images(4)), batches, measure, test)
-
-
-def test_a_module_that_cannot_be_copied():
-    network = nn.Sequential(nn.utils.spectral_norm(nn.Linear(2, 2)))
-    network(torch.ones(1, 2)).sum().backward()
-    with pytest.raises(UserError, match="module: torch cannot copy this Sequential once it"):
-        Objective(network, lambda m, b: m(b[0]).sum(), [(torch.ones(1, 2),)])
 
 
 def splitmix64(x):
@@ -455,10 +449,20 @@ def test_the_hash_is_splitmix64():
     assert splitmix64(0x9E3779B97F4A7C15) == 0xE220A8397B1DCDAF  # its published first output
     numbers = [0, 1, 2, 12345, 2**40, 2**62]
     found = hashed(torch.tensor(numbers)).tolist()
-    expected = [splitmix64((n + 1) * 0x9E3779B97F4A7C15 % 2**64) for n in numbers]
+    step = 0x9E3779B97F4A7C15
+    start = splitmix64((splitmix64(step) + 1) * step % 2**64)  # of seed 0, use 0
+    expected = [splitmix64((n * step + start) % 2**64) for n in numbers]
     assert [n % 2**64 for n in found] == expected
     others = [hashed(torch.tensor(0), seed, use).item() for seed in range(9) for use in range(9)]
     assert len(set(others)) == 81
+
+
+def test_seeds_are_replicates():
+    """No seed's numbers are another's, counted from elsewhere."""
+    seen = [
+        set(hashed(torch.arange(2000), seed, use).tolist()) for seed in range(6) for use in (0, 3)
+    ]
+    assert len(set.union(*seen)) == sum(map(len, seen))
 
 
 def test_building_a_network_leaves_the_global_generator():

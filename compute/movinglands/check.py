@@ -1,0 +1,303 @@
+"""Is what is evaluated the user's network? Asked once, before hours are spent on it.
+
+A pure copy stands for most networks, and for some it does not: a forward that was wrapped on the
+instance still runs the original's layers, a hook's object catches the original's features, a layer
+keeps what it computed of its last weights. So the copy's loss at moved weights is held against
+that of the user's own network with those weights in place, and asked again. Where they differ, the
+own network is evaluated, slowly; where that does not give one value either, nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import batches as arranged
+from . import norms
+from .copies import copied
+from .directions import Weights
+from .errors import UserError
+from .objective import Objective, Part, said
+from .own import OwnNetwork, modules_with
+from .randomness import states
+
+DISTANCE = 0.1
+"""How far weights are moved for the check, in means of their magnitude."""
+
+
+def check_network(
+    objective: Objective, weights: Weights, buffers: dict[str, Tensor]
+) -> dict[str, str]:
+    """Hold an objective's copy against the user's network, and settle which is evaluated.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its ``own`` is set where its copy is not the network.
+    weights, buffers : dict of Tensor
+        Of a snapshot. The weights are moved for the check.
+
+    Returns
+    -------
+    dict of str
+        What there is to say, for the sequence file: ``unused`` names weights without effect.
+
+    Raises
+    ------
+    UserError
+        Where neither gives one value for one point, or weights have no effect because the network
+        holds what it computed of others.
+    """
+    if objective.own:
+        return {}
+    parts = objective.parts[:1] + objective.parts[1:][-1:]
+    there = _moved(weights, 0)
+    own = OwnNetwork(objective)
+
+    def ask(whom: Any) -> Tensor:
+        return torch.cat(whom.each(parts, there, buffers, 1))
+
+    copys, fault = _asked(ask, objective)
+    owns, failed = _asked(ask, own)
+    again, _ = _asked(ask, objective)
+    if failed and not fault and _close(copys, again):
+        return {"checked": f"not against the network itself, which fails ({failed})"}
+    if failed:
+        raise UserError(f"The loss fails with moved weights in place ({failed}).")
+    if fault or not (_close(copys, owns) and _close(copys, again)):
+        repeated = ask(own)
+        if not _close(owns, repeated):
+            raise UserError(
+                f"The loss is {_number(owns)} and then {_number(repeated)} for the same weights "
+                f"({_traits(objective)}): what it draws must come from torch's, NumPy's or "
+                "Python's global generators or from one that the network holds, and what it "
+                "counts or keeps must lie in the network."
+            )
+        found = fault or f"it gives {_number(copys)} where yours gives {_number(owns)}"
+        if not fault and _close(copys, owns):
+            found = f"it gives {_number(copys)} and then {_number(again)}"
+        objective.own = OwnNetwork(
+            objective, f"a copy of it will not do: {found}; {_traits(objective)}"
+        )
+    return _check_effect(objective, parts[:1], there, buffers)
+
+
+def _asked(ask: Callable[[Any], Tensor], whom: Objective | OwnNetwork) -> tuple[Tensor, str]:
+    """Return the values that one gives, and why it gives none."""
+    try:
+        return ask(whom), ""
+    except UserError:
+        raise
+    except Exception as error:  # whatever a copy that is not the network raises
+        return torch.empty(0), said(error)
+
+
+def _moved(weights: Weights, seed: int) -> Weights:
+    generator = torch.Generator().manual_seed(seed)
+    moved = {}
+    for name, w in weights.items():
+        real = torch.view_as_real(w) if w.is_complex() else w
+        noise = torch.randn(real.shape, generator=generator).to(real.device)
+        step = DISTANCE * real.float().abs().mean().clamp(min=1e-3) * noise
+        there = (real.float() + step).to(real.dtype) if real.dtype != torch.float64 else real + step
+        moved[name] = torch.view_as_complex(there) if w.is_complex() else there
+    return moved
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    tolerance = max(1e-4, torch.finfo(one.dtype).eps)
+    return torch.allclose(one, other, rtol=tolerance, atol=1e-6, equal_nan=True)
+
+
+def _number(values: Tensor) -> str:
+    return f"{float(values[0]):.6g}"
+
+
+def _traits(objective: Objective) -> str:
+    """Return what of a network or its loss is known to make copies differ, as far as it is seen."""
+    module = objective.module
+    traits: dict[str, Callable[[nn.Module], bool]] = {
+        "forward is wrapped on the instance of {}": _wrapped,
+        "hooks of {} belong to other objects": _hooked,
+        "train() and eval() of {} do more than set modes": _has_own_modes,
+        "{} has scripted code": lambda part: isinstance(part, torch.jit.ScriptModule),
+    }
+    found = [
+        text.format(_listed(names))
+        for text, trait in traits.items()
+        if (names := modules_with(module, trait))
+    ]
+    if changing := objective.changing():
+        found.append(f"every pass changes {_listed(changing)}")
+    return ", and ".join(found) or "its loss may hold the network or its weights themselves"
+
+
+def _wrapped(part: nn.Module) -> bool:
+    forward = vars(part).get("forward")
+    return forward is not None and not (
+        isinstance(forward, MethodType) and forward.__self__ is part
+    )
+
+
+def _hooked(part: nn.Module) -> bool:
+    hooks = (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+    owners = (getattr(hook, "__self__", None) for hook in hooks)
+    return any(owner is not None and not isinstance(owner, nn.Module) for owner in owners)
+
+
+def _has_own_modes(part: nn.Module) -> bool:
+    return type(part).train is not nn.Module.train or type(part).eval is not nn.Module.eval
+
+
+def _tensors(part: nn.Module) -> list[str]:
+    """Return the names of tensors that a layer holds and that are neither weights nor buffers."""
+    return [name for name, value in vars(part).items() if isinstance(value, Tensor)]
+
+
+def _listed(names: Iterable[str], most: int = 3) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _check_effect(
+    objective: Objective, parts: list[Part], there: Weights, buffers: dict[str, Tensor]
+) -> dict[str, str]:
+    """Find weights that have no effect; refuse where that may be because of a cache."""
+    unused = _without_gradient(objective, parts, there, buffers)
+    if not unused:
+        return {}
+    before = objective.each(parts, there, buffers, 1)
+    elsewhere = there | {name: w for name, w in _moved(there, 1).items() if name in unused}
+    after = objective.each(parts, elsewhere, buffers, 1)
+    if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
+        return {}  # no gradient reaches them, the loss does
+    layers = dict(objective.module.named_modules())
+    for name in unused:
+        layer = name.rpartition(".")[0]
+        if kept := _tensors(layers[layer]):
+            raise UserError(
+                f"module: {name} has no effect on the loss, and its layer keeps a tensor of its "
+                f"own, {kept[0]}, which may have been computed from other weights: give a newly "
+                "made network."
+            )
+    return {"unused": f"{len(unused)} of {len(there)} weights: {_listed(unused)}"}
+
+
+def _without_gradient(
+    objective: Objective, parts: list[Part], there: Weights, buffers: dict[str, Tensor]
+) -> list[str]:
+    """Return the names of weights that the loss has no gradient by: all, where it has none."""
+    if objective.own:
+        return []
+    leaves = {name: w.detach().clone().requires_grad_() for name, w in there.items()}
+    number = torch.tensor(1, device=objective.device)
+    try:
+        with torch.enable_grad(), objective.seeded(1):
+            part = parts[0]
+            loss = objective.part(part.batches, leaves, buffers, number, part.counts)[0]
+            gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    except RuntimeError:  # not to be differentiated
+        return list(there)
+    return [name for name, g in zip(leaves, gradients, strict=True) if g is None]
+
+
+def check_mean(objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> None:
+    """Refuse batches whose losses do not go together by the samples that were guessed.
+
+    The loss of samples together must be the mean of the losses of some and the rest, as it is not
+    where a loss is a mean over tokens, pixels that are labelled, or weights of classes. Norm
+    layers take stored statistics meanwhile and nothing is dropped. What is random otherwise, or
+    does not go together or apart, cannot be checked.
+
+    Raises
+    ------
+    UserError
+        Where it is not.
+    """
+    if objective.answers.weighted or not objective.guessed or objective.samples is None:
+        return
+    shown = [batch for part in objective.parts if not part.test for batch in part.batches]
+    known = arranged.counts(shown, None)
+    if known is None or (len(shown) == 1 and not objective.measure.minibatch):
+        return
+    ask = _plainly(objective, _moved(weights, 0), buffers)
+    for whole, pieces, counted in _divisions(shown, [int(n) for n in known]):
+        try:
+            together, *apart = (ask(batch) for batch in (whole, *pieces))
+        except _Drawn:
+            return
+        except Exception:  # a network or a loss that takes batches of one size only
+            continue
+        mean = sum(n * value for n, value in zip(counted, apart, strict=True)) / sum(counted)
+        if abs(mean - together) > 3e-5 * max(abs(mean), abs(together)) + 1e-6:
+            raise UserError(
+                f"batches: the loss of {sum(counted)} samples is {together:.6g} together, but "
+                f"{mean:.6g} as the mean of {' and '.join(map(str, counted))}, so it is no mean "
+                'over samples: return {"loss": ..., "weight": ...} with what it is the mean of '
+                "(tokens, labelled pixels, sums of class weights), keep what is no sample out of "
+                "the batch, or say that samples count, as in count=lambda batch: len(batch[1])."
+            )
+
+
+def _plainly(
+    objective: Objective, weights: Weights, buffers: dict[str, Tensor]
+) -> Callable[[Any], float]:
+    """Return what gives a batch's loss without noise, or raises where it draws all the same."""
+    network = copied(objective.module, objective.device)
+    network.train(objective.measure.mode == "train")
+    norms.set_modes(network, "stored")
+    for part in network.modules():
+        if isinstance(part, nn.modules.dropout._DropoutNd):
+            part.eval()
+    unstable = "batch" in norms.sources(network)
+    with torch.no_grad():
+        for named, given in (
+            (network.named_parameters(), weights),
+            (network.named_buffers(), buffers),
+        ):
+            for name, tensor in named:
+                if name in given:
+                    tensor.copy_(given[name])
+
+    def ask(batch: Any) -> float:
+        with torch.set_grad_enabled(objective.takes_gradients), objective.seeded(1):
+            before = states(objective.device)
+            given = arranged.mapped(batch, torch.clone)
+            values = objective.answers.read(objective.given_loss(network, given))
+            same = states(objective.device) == before
+        if unstable or not same:
+            raise _Drawn
+        return float(values[0])
+
+    return ask
+
+
+class _Drawn(Exception):
+    """A batch's loss is not that batch's alone."""
+
+
+def _divisions(batches: list[Any], counts: list[int]) -> Iterable[tuple[Any, list[Any], list[int]]]:
+    """Yield samples together, apart, and how many: of two batches, and of the first one."""
+    first, last = 0, len(batches) - 1
+    if last:
+        both = [batches[first], batches[last]]
+        counted = [counts[first], counts[last]]
+        with suppress(ValueError):  # they do not go together
+            yield arranged.joined(both, counted), both, counted
+    if (count := counts[first]) > 1:
+        some = max(1, count // 3)
+        try:
+            pieces = [
+                arranged.piece(batches[first], count, *ends) for ends in ((0, some), (some, count))
+            ]
+        except UserError:  # what cannot be taken apart
+            return
+        yield batches[first], pieces, [some, count - some]
