@@ -1,4 +1,4 @@
-"""The README's ten lines, and the example that has them whole: both run, and Blender reads it."""
+"""The README's ten lines and the pages that go on from them: all of it runs, Blender reads it."""
 
 import re
 import textwrap
@@ -26,11 +26,14 @@ def test_they_are_ten(lines):
     assert len([line for line in lines.splitlines() if line]) == 10
 
 
-def test_they_take_a_model_and_a_loader_to_a_sequence(lines, tmp_path, monkeypatch):
+@pytest.fixture
+def yours(lines, tmp_path, monkeypatch):
+    """What a reader has who has run them."""
     monkeypatch.chdir(tmp_path)
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(61, 8, 3, generator=generator)
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        inputs = torch.randn(61, 8, 3)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
     yours = {
         "model": model,
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.5),
@@ -38,6 +41,10 @@ def test_they_take_a_model_and_a_loader_to_a_sequence(lines, tmp_path, monkeypat
         "cross_entropy": nn.functional.cross_entropy,
     }
     exec(lines, yours)
+    return yours
+
+
+def test_they_take_a_model_and_a_loader_to_a_sequence(yours):
     with open_sequence("own.h5") as sequence:
         (surface,) = sequence.surfaces.values()
         assert surface.step.tolist() == [0, 30, 60]
@@ -46,6 +53,19 @@ def test_they_take_a_model_and_a_loader_to_a_sequence(lines, tmp_path, monkeypat
         centres = [surface.loss(t)[20, 20] for t in range(3)]
         assert centres == pytest.approx(surface.minimizer[:, 2], rel=1e-4)
         assert centres[2] < 0.7 * centres[0]
+
+
+def test_what_they_wrote_is_read_and_checked_by_hand(yours, capsys):
+    page = (ROOT / "docs" / "right.md").read_text(encoding="utf-8")
+    reading, checking = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(reading, yours)
+    shown = {line.split()[1] for line in capsys.readouterr().out.splitlines()}
+    rows = re.findall(r"^\| (`.*?) \|", page.split("## What is recorded")[1], re.MULTILINE)
+    assert {"mode", "checked", "fingerprint"} <= shown <= {*re.findall(r"`(\w+)`", str(rows))}
+    for place in ("(1, 10, 30)", "(0, 40, 0)", "(2, 3, 17)"):
+        exec(checking.replace("(1, 10, 30)", place), yours)
+        by_hand, in_the_file = map(float, capsys.readouterr().out.split())
+        assert by_hand == pytest.approx(in_the_file, rel=1e-4)
 
 
 def test_the_example_has_them_and_runs(lines, tmp_path, monkeypatch):
