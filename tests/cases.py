@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
-from movinglands import compute, surfaces
+from movinglands import compute, job, surfaces
 from movinglands.directions import Plane, random_plane, weights_of
 from movinglands.evaluate import Evaluator, Plan
 from movinglands.measure import Measure
@@ -317,7 +317,7 @@ def compute_in_small_tiles(path, started):
 
     torch.set_num_threads(1)
     Evaluator.tune, Evaluator.__call__ = in_small_tiles, slowly
-    surfaces.PUBLISH_EVERY = 0
+    job.PUBLISH_EVERY = 0
     shot = many_frames()
     started.set()
     surfaces.compute_sequence(path, shot, device="cpu")

@@ -16,7 +16,7 @@ _HOMES = {
     "Plane": "directions",
     "Recorder": "snapshots",
     "Snapshots": "snapshots",
-    "Surface": "surfaces",
+    "Surface": "surface",
     "UserError": "errors",
     "compute_sequence": "surfaces",
     "given_plane": "planes",

@@ -26,8 +26,11 @@ from .objective import Objective, Part, said
 from .own import OwnNetwork, modules_with
 from .randomness import states
 
-DISTANCE = 0.1
-"""How far weights are moved for the check, in means of their magnitude."""
+DISTANCES = (0.1, 1.0)
+"""How far weights are moved for the check, in means of their magnitude: near, and far as a window."""
+
+SAME, REPEATED = 2e-6, 2e-5
+"""Relative differences: of a copy that is the network, of one network that is asked twice."""
 
 
 def check_network(
@@ -53,15 +56,16 @@ def check_network(
         Where neither gives one value for one point, or weights have no effect because the network
         holds what it computed of others.
     """
-    if objective.own:
-        return {}
     parts = objective.parts[:1] + objective.parts[1:][-1:]
-    there = _moved(weights, 0)
-    own = OwnNetwork(objective)
+    places = [_moved(weights, 0, distance) for distance in DISTANCES]
+    own = objective.own or OwnNetwork(objective)
 
     def ask(whom: Any) -> Tensor:
-        return torch.cat(whom.each(parts, there, buffers, 1))
+        return torch.cat([v for there in places for v in whom.each(parts, there, buffers, 1)])
 
+    if objective.own:  # no copy does
+        _check_repeats(objective, own, ask)
+        return {}
     copys, fault = _asked(ask, objective)
     owns, failed = _asked(ask, own)
     again, _ = _asked(ask, objective)
@@ -70,21 +74,28 @@ def check_network(
     if failed:
         raise UserError(f"The loss fails with moved weights in place ({failed}).")
     if fault or not (_close(copys, owns) and _close(copys, again)):
-        repeated = ask(own)
-        if not _close(owns, repeated):
-            raise UserError(
-                f"The loss is {_number(owns)} and then {_number(repeated)} for the same weights "
-                f"({_traits(objective)}): what it draws must come from torch's, NumPy's or "
-                "Python's global generators or from one that the network holds, and what it "
-                "counts or keeps must lie in the network."
-            )
+        _check_repeats(objective, own, ask)
         found = fault or f"it gives {_number(copys)} where yours gives {_number(owns)}"
         if not fault and _close(copys, owns):
             found = f"it gives {_number(copys)} and then {_number(again)}"
         objective.own = OwnNetwork(
             objective, f"a copy of it will not do: {found}; {_traits(objective)}"
         )
-    return _check_effect(objective, parts[:1], there, buffers)
+    return _check_effect(objective, parts[:1], places[0], buffers)
+
+
+def _check_repeats(
+    objective: Objective, own: OwnNetwork, ask: Callable[[Any], Tensor]
+) -> None:
+    """Refuse a network that has two values for the same weights."""
+    once, twice = ask(own), ask(own)
+    if not _close(once, twice, REPEATED):
+        raise UserError(
+            f"The loss is {_number(once)} and then {_number(twice)} for the same weights "
+            f"({_traits(objective)}): what it draws must come from torch's, NumPy's or "
+            "Python's global generators or from one that the network holds, and what it "
+            "counts or keeps must lie in the network."
+        )
 
 
 def _asked(ask: Callable[[Any], Tensor], whom: Objective | OwnNetwork) -> tuple[Tensor, str]:
@@ -97,23 +108,22 @@ def _asked(ask: Callable[[Any], Tensor], whom: Objective | OwnNetwork) -> tuple[
         return torch.empty(0), said(error)
 
 
-def _moved(weights: Weights, seed: int) -> Weights:
+def _moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weights:
     generator = torch.Generator().manual_seed(seed)
     moved = {}
     for name, w in weights.items():
         real = torch.view_as_real(w) if w.is_complex() else w
         noise = torch.randn(real.shape, generator=generator).to(real.device)
-        step = DISTANCE * real.float().abs().mean().clamp(min=1e-3) * noise
+        step = distance * real.float().abs().mean().clamp(min=1e-3) * noise
         there = (real.float() + step).to(real.dtype) if real.dtype != torch.float64 else real + step
         moved[name] = torch.view_as_complex(there) if w.is_complex() else there
     return moved
 
 
-def _close(one: Tensor, other: Tensor) -> bool:
+def _close(one: Tensor, other: Tensor, tolerance: float = SAME) -> bool:
     if one.shape != other.shape:
         return False
-    tolerance = max(1e-4, torch.finfo(one.dtype).eps)
-    return torch.allclose(one, other, rtol=tolerance, atol=1e-6, equal_nan=True)
+    return torch.allclose(one, other, rtol=tolerance, atol=0, equal_nan=True)
 
 
 def _number(values: Tensor) -> str:

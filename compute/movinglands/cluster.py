@@ -46,7 +46,7 @@ except ImportError:
     raise UserError("--ray needs Ray: pip install 'movinglands[ray]'.") from None
 
 if TYPE_CHECKING:
-    from .surfaces import Tile, _Shot
+    from .job import SurfaceJob, Tile
 
 PATIENCE = 60.0
 """Seconds without a single worker after which a cluster counts as gone."""
@@ -89,7 +89,7 @@ class Cluster:
         "local", or "", starts Ray on this machine, for as long as it takes; "auto" finds it there;
         HOST:PORT and ray://HOST:PORT connect. A Ray that the caller has initialised is used as it
         is.
-    shot : _Shot
+    job : SurfaceJob
         What is evaluated. The driver, this process, needs none of the cluster's devices.
     plan : Plan, optional
         How; without one, ask ``tune`` and then ``use`` what it found.
@@ -107,13 +107,13 @@ class Cluster:
     def __init__(
         self,
         address: str,
-        shot: _Shot,
+        job: SurfaceJob,
         plan: Plan | None = None,
         workers: int | None = None,
         device: str = "auto",
     ) -> None:
-        self.shot, self._asked = shot, (address, plan, workers, device)
-        self._packages = shot.journal / "compiled"
+        self.job, self._asked = job, (address, plan, workers, device)
+        self._packages = job.journal / "compiled"
         self._calls: dict[Any, tuple[_Hired, Tile | str]] = {}
         self._hired: list[_Hired] = []
         self._centres: dict[int, Any] = {}
@@ -146,7 +146,7 @@ class Cluster:
         compiling : bool, optional
             As in ``Evaluator.tune``.
         """
-        centre = _packed(self.shot.centre(self.shot.frames[-1]))
+        centre = _packed(self.job.centre(self.job.frames[-1]))
         share = -(-points // self.workers)
         for _ in range(ATTEMPTS):
             actor = self._actor()
@@ -202,14 +202,14 @@ class Cluster:
                     yield tile, values
 
     def _pack(self) -> bytes:
-        shot, surface = self.shot, self.shot.surface
+        job, surface = self.job, self.job.surface
         given = {
             "the network": surface.module,
             "the loss": surface.loss,
-            "the batches": (shot.batches, shot.test),
+            "the batches": (job.batches, job.test),
             "measure": surface.measure,
-            "the plane": shot.plane,
-            "count": (surface.count, shot.objective.own and shot.objective.own.why),
+            "the plane": job.plane,
+            "count": (surface.count, job.objective.own and job.objective.own.why),
         }
         try:
             return _packed(tuple(given.values()))
@@ -246,7 +246,7 @@ class Cluster:
         return min(ready, key=lambda worker: worker.tiles, default=None)
 
     def _send(self, worker: _Hired, tile: Tile) -> None:
-        points = self.shot.coordinates(tile.points)
+        points = self.job.coordinates(tile.points)
         # In a list, a reference is passed on as it is: a worker fetches a frame's weights once.
         centre = [self._centre(tile.frame)]
         answer = worker.actor.evaluate.remote(tile.frame, centre, points, tile.points)
@@ -258,7 +258,7 @@ class Cluster:
         if frame not in self._centres:
             needed = {tile.frame for tile in self._given()}
             kept = {t: centre for t, centre in self._centres.items() if t in needed}
-            self._centres = kept | {frame: ray.put(_packed(self.shot.centre(frame)))}
+            self._centres = kept | {frame: ray.put(_packed(self.job.centre(frame)))}
         return self._centres[frame]
 
     def _answered(self) -> Iterator[tuple[Tile, NDArray | None]]:

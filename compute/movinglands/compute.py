@@ -19,6 +19,7 @@ from . import networks
 from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .files import write_whole
+from .journal import alone, check_room, discard, journal_of
 from .measure import Measure
 from .objective import Objective
 from .planes import hessian_plane, trajectory_plane
@@ -26,19 +27,12 @@ from .progress import progress
 from .recipe import Recipe, load_recipe, read_recipe
 from .sequence import complete_frames, open_sequence, update_recipe
 from .snapshots import Snapshots
-from .surfaces import (
-    Surface,
-    alone,
-    check_room,
-    choose_device,
-    compute_sequence,
-    discard,
-    journal_of,
-)
+from .surface import Surface
+from .surfaces import choose_device, compute_sequence
 from .training import Snapshot, batch_of_step, snapshot_steps, train
 
 NOTE = "recipe.toml"
-"""In a journal: what it is the journal of."""
+"""The journal's copy of its recipe."""
 
 CHUNK = 256
 """Images in a batch where the whole set counts."""

@@ -41,6 +41,9 @@ LARGEST_TILE = 65_536
 TURN_SECONDS, ROUNDS = 0.15, 5
 """How long a candidate is timed in a turn, and how often it has its turn."""
 
+SHARE = 0.01
+"""Of the work that is ahead, a turn takes no more than this: short work is not worth tuning."""
+
 CLOSE = 0.5
 """Candidates at least this fast, of the fastest at first sight, are timed again by turns."""
 
@@ -90,7 +93,8 @@ class _Tuning:
         self.plain = self.launchers[plain] = self.evaluator.launcher(plain)
         seconds = self._look_at_truth(8)
         self.rates[plain] = 1 / seconds
-        for plan in self._eager(seconds, seeded):
+        self.turn = min(TURN_SECONDS, SHARE * points * seconds)
+        for plan in self._eager(seconds, seeded, points):
             if not self._try(plan):
                 break
         best = self._best()
@@ -111,12 +115,12 @@ class _Tuning:
         self.truth = np.concatenate(values)
         return min(times)
 
-    def _eager(self, seconds: float, seeded: bool) -> Iterator[Plan]:
+    def _eager(self, seconds: float, seeded: bool, points: int) -> Iterator[Plan]:
         if seeded and self.objective.measure.noise == "point":
             return  # each point has a generator state of its own
         room = available() // 4 if self.objective.device.type == "cpu" else None
         for launch in (8, 32, 128, 512, 2048, 8192):
-            if launch * seconds > LONGEST_LAUNCH:
+            if launch * seconds > LONGEST_LAUNCH or launch >= 2 * points:
                 return
             if room is not None and launch * self.objective.precisions.nbytes > room:
                 return
@@ -168,7 +172,7 @@ class _Tuning:
         """Return the points per second of a candidate in one turn."""
         launcher, given = self.launchers[plan], sample(plan.launch * plan.workers)
         start, runs = time.perf_counter(), 0
-        while not runs or time.perf_counter() - start < TURN_SECONDS:
+        while not runs or time.perf_counter() - start < self.turn:
             launcher(*given)
             runs += 1
         return runs * len(given[0]) / (time.perf_counter() - start)
@@ -180,7 +184,7 @@ class _Tuning:
         """Time candidates that are close by turns; return the best that passes the check."""
         least = CLOSE * self.rates[self._best()]
         close = [plan for plan, rate in self.rates.items() if rate >= least]
-        if len(close) > 1:
+        if len(close) > 1 and self.turn == TURN_SECONDS:
             turns = [[self._timed(plan) for plan in close] for _ in range(ROUNDS)]
             self.rates = {
                 p: median(t) for p, t in zip(close, zip(*turns, strict=True), strict=True)

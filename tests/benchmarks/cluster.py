@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from movinglands.errors import UserError
-from movinglands.surfaces import Tile, _Shot
+from movinglands.job import SurfaceJob, Tile
 
 from .refinement import gently
 from .report import Row
@@ -72,7 +72,7 @@ def _efficiency() -> Row:
     )
 
 
-def _rate(cluster: Cluster, shot: _Shot, size: int, seconds: float) -> float:
+def _rate(cluster: Cluster, shot: SurfaceJob, size: int, seconds: float) -> float:
     """Return points per second, from the first answer of a stream of tiles to its last."""
     begun, last, points = None, 0.0, 0
 

@@ -18,9 +18,9 @@ import torch
 from movinglands import compute, networks
 from movinglands import data as datasets
 from movinglands.evaluate import Evaluator
+from movinglands.job import SurfaceJob
 from movinglands.recipe import find_recipe, load_recipe
 from movinglands.refine import refine
-from movinglands.surfaces import _Shot
 
 from .report import Row
 
@@ -58,7 +58,7 @@ def bench() -> Iterator[Row]:
     yield Row("refine.seconds", seconds / len(FRAMES), "for a frame, besides measuring")
 
 
-def gently(folder: Path, resolution: int) -> _Shot:
+def gently(folder: Path, resolution: int) -> SurfaceJob:
     """Train GENTLY from its recipe; return what its frames are evaluated with."""
     recipe = load_recipe(find_recipe("gently"), changes={"surface.resolution": resolution})
     data, network = datasets.load(recipe.data), recipe.network
@@ -66,4 +66,4 @@ def gently(folder: Path, resolution: int) -> _Shot:
     (folder / "snapshots").mkdir()
     compute._train(recipe, module, data, folder)
     surface = compute._surface(recipe, module, data, folder)
-    return _Shot(surface, folder, torch.device("cpu"))
+    return SurfaceJob(surface, folder, torch.device("cpu"))

@@ -9,7 +9,8 @@ import torch
 from faults import attribute, delete, link, replace
 
 import movinglands.compute as computing
-from movinglands import surfaces
+from movinglands import job, surfaces
+from movinglands import journal as journals
 from movinglands.cli import main
 
 
@@ -53,7 +54,7 @@ def test_a_run_interrupted_says_how_to_go_on(tiny_file, tmp_path, capsys, monkey
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(surfaces._Shot, "evaluate", interrupted)
+    monkeypatch.setattr(job.SurfaceJob, "evaluate", interrupted)
     command = ["compute", str(tiny_file), "-o", str(tmp_path / "a.h5")]
     assert main(command) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
@@ -123,10 +124,10 @@ def test_bad_recipe_files(refused, tmp_path):
 def test_more_than_the_machine_has(refused, tiny_file, tmp_path, monkeypatch):
     command = ["compute", tiny_file, "-o", tmp_path / "a.h5", "--set", "surface.resolution=20000"]
     usage = type("Usage", (), {"free": 9_000_000_000})
-    monkeypatch.setattr(surfaces.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(journals.shutil, "disk_usage", lambda folder: usage)
     assert "points take 9.6 GB of disk, 9.0 GB are free" in refused(*command)
     usage.free = 10**12
-    monkeypatch.setattr(surfaces.os, "sysconf", lambda name: 100_000)
+    monkeypatch.setattr(journals.os, "sysconf", lambda name: 100_000)
     assert "points take 16.0 GB of memory, there are 10.0 GB" in refused(*command)
 
 
@@ -147,8 +148,8 @@ def test_a_disk_that_fails(refused, tiny_file, tmp_path, monkeypatch):
 
     monkeypatch.setattr(surfaces, "write_sequence", full)
     command = ["compute", tiny_file, "-o", tmp_path / "a.h5"]
-    for module in (surfaces, computing):
-        monkeypatch.setattr(module, "progress", lambda *_: surfaces.tqdm(disable=True))
+    for module in (job, computing):
+        monkeypatch.setattr(module, "progress", lambda *_: job.tqdm(disable=True))
     assert refused(*command) == "lands: somewhere/a.h5: No space left on device."
 
 

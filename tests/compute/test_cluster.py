@@ -15,11 +15,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from movinglands import evaluate, surfaces
+from movinglands import job, tuning
+from movinglands import journal as journals
 from movinglands.errors import UserError
 from movinglands.evaluate import Evaluator, Plan
+from movinglands.job import SurfaceJob
 from movinglands.snapshots import Snapshots
-from movinglands.surfaces import Surface, _Shot, compute_sequence
+from movinglands.surfaces import Surface, compute_sequence
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -66,7 +68,7 @@ def surface_of(loss=None, frames=3):
 
 
 def shot_of(folder, loss=None, frames=3):
-    return _Shot(surface_of(loss, frames), folder / "journal", torch.device("cpu"))
+    return SurfaceJob(surface_of(loss, frames), folder / "journal", torch.device("cpu"))
 
 
 def tiles_of(shot):
@@ -121,7 +123,7 @@ def assert_same_datasets(path, other):
 
 def after(count, action, monkeypatch):
     """Do something once so many tiles are kept."""
-    keep, kept = surfaces._keep, []
+    keep, kept = job.keep, []
 
     def keeping(path, values):
         keep(path, values)
@@ -129,20 +131,20 @@ def after(count, action, monkeypatch):
         if len(kept) == count:
             action()
 
-    monkeypatch.setattr(surfaces, "_keep", keeping)
+    monkeypatch.setattr(job, "keep", keeping)
 
 
 def test_a_ray_started_here_goes_on_with_what_one_process_began(tmp_path, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate, "LARGEST_TILE", 100)
+    monkeypatch.setattr(tuning, "LARGEST_TILE", 100)
     path, other = tmp_path / "ray.h5", tmp_path / "one.h5"
     with monkeypatch.context() as patched:
         after(3, interrupt, patched)
         with pytest.raises(KeyboardInterrupt):
             compute_sequence(path, surface_of(), device="cpu")
-    shutil.copytree(surfaces.journal_of(path), surfaces.journal_of(other))
+    shutil.copytree(journals.journal_of(path), journals.journal_of(other))
     environment, terminated = dict(os.environ), signal.getsignal(signal.SIGTERM)
 
     assert compute_sequence(path, surface_of(), device="cpu", ray="local")
@@ -202,17 +204,26 @@ def test_nodes_that_go_and_come(nodes, tmp_path):
 def test_what_the_loss_raises_is_raised(nodes, tmp_path):
     driver = DRIVER
 
+    ready = tmp_path / "ready"
+
     def loss(module, batch):
-        if os.getpid() != driver:
+        if os.getpid() != driver and ready.exists():
             raise ValueError("labels are odd")
         return F.cross_entropy(module(batch[0]), batch[1])
 
     shot = shot_of(tmp_path, loss)
+
+    def tiles():
+        ready.touch()
+        yield from tiles_of(shot)
+
     with (
         pytest.raises(ValueError, match="labels are odd") as caught,
         Cluster(nodes.address, shot, PLAN, workers=1) as workers,
     ):
-        list(workers.evaluate(tiles_of(shot)))
+        while not any(worker.ready for worker in workers._hired):
+            list(workers._answered())
+        list(workers.evaluate(tiles()))
     assert type(caught.value) is ValueError
     assert str(caught.value) == "labels are odd"
     assert "in loss" in caught.value.__notes__[0]
@@ -329,11 +340,11 @@ def test_a_cluster_that_is_gone_leaves_what_is_done(nodes, tmp_path, monkeypatch
     after(2, remove, monkeypatch)
     with pytest.raises(UserError, match="no CPU core to give for 2 seconds; what is done is kept"):
         compute_sequence(path, surface, device="cpu", ray=nodes.address)
-    journal = surfaces.journal_of(path)
+    journal = journals.journal_of(path)
     assert len(list(journal.rglob("frames/*.npz"))) >= 2
     # One process goes on by the plan that was found on the cluster.
-    shutil.copytree(journal, surfaces.journal_of(other))
-    shutil.rmtree(surfaces.journal_of(other) / "surfaces" / "network" / "frames")
+    shutil.copytree(journal, journals.journal_of(other))
+    shutil.rmtree(journals.journal_of(other) / "surfaces" / "network" / "frames")
     for file in (path, other):
         assert compute_sequence(file, surface, device="cpu")
     assert_same_datasets(path, other)

@@ -18,7 +18,8 @@ from cases import Case, cross_entropy, processes, train_slowly, with_accuracy
 from torch.nn import functional as F
 
 import movinglands.compute as computing
-from movinglands import data, networks, surfaces
+from movinglands import data, job, networks
+from movinglands import journal as journals
 from movinglands.compute import compute
 from movinglands.directions import random_plane, weights_of
 from movinglands.errors import UserError
@@ -185,9 +186,8 @@ def test_a_run_killed_twice_ends_as_one_that_was_not(tiny, tmp_path, monkeypatch
     assert not killed.exists()
 
     # The fastest way is found by measuring, and another way rounds differently.
-    plan = Plan(
-        **json.loads((journal_of(killed) / "surfaces" / "network" / "plan.json").read_text())
-    )
+    note = journal_of(killed) / "surfaces" / "network" / "plan.json"
+    plan = Plan(**json.loads(note.read_text())["plan"])
     monkeypatch.setattr(Evaluator, "tune", lambda *_: plan)
     compute(recipe, whole, "cpu")
     assert compute(recipe, killed, "cpu")
@@ -244,14 +244,14 @@ def interrupt(monkeypatch):
     """Make the evaluation end with an exception at a frame."""
 
     def at(frame):
-        original = surfaces._Shot._finish
+        original = job.SurfaceJob._finish
 
         def finish(shot, t, *arguments):
             if t == frame:
                 raise KeyboardInterrupt
             original(shot, t, *arguments)
 
-        monkeypatch.setattr(surfaces._Shot, "_finish", finish)
+        monkeypatch.setattr(job.SurfaceJob, "_finish", finish)
 
     yield at
 
@@ -266,12 +266,12 @@ def test_a_growing_file_can_be_read(tiny, sequence, tmp_path, monkeypatch, one_p
     path, whole = tmp_path / "growing.h5", tmp_path / "whole.h5"
     compute(tiny, whole, "cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(surfaces, "PUBLISH_EVERY", 0)
-        finish = surfaces._Shot._finish
+        patched.setattr(job, "PUBLISH_EVERY", 0)
+        finish = job.SurfaceJob._finish
         interrupt(2)
         with pytest.raises(KeyboardInterrupt):
             compute(tiny, path, "cpu")
-        monkeypatch.setattr(surfaces._Shot, "_finish", finish)
+        monkeypatch.setattr(job.SurfaceJob, "_finish", finish)
     summary = describe(path)["surfaces"]["network"]
     assert summary["frames"] == 3
     complete = summary["complete"]
@@ -320,14 +320,14 @@ def trained_anew(monkeypatch):
 def test_a_restart_begins_anew_where_the_same_was_begun(
     tiny, tmp_path, monkeypatch, interrupt, trained_anew, restart
 ):
-    path, finish, finished = tmp_path / "a.h5", surfaces._Shot._finish, []
+    path, finish, finished = tmp_path / "a.h5", job.SurfaceJob._finish, []
     interrupt(1)
     with pytest.raises(KeyboardInterrupt):
         compute(tiny, path, "cpu")
     assert len(list(journal_of(path).glob("surfaces/network/frames/*.npz"))) == 1
     trained_anew.clear()
     monkeypatch.setattr(
-        surfaces._Shot, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+        job.SurfaceJob, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
     )
     assert compute(tiny, str(path), "cpu", restart=restart)
     assert trained_anew == ([0, 3, 6] if restart else [])
@@ -335,9 +335,9 @@ def test_a_restart_begins_anew_where_the_same_was_begun(
 
 
 def test_a_restart_of_what_is_complete_begins_anew(tiny, own, monkeypatch, trained_anew):
-    finish, finished = surfaces._Shot._finish, []
+    finish, finished = job.SurfaceJob._finish, []
     monkeypatch.setattr(
-        surfaces._Shot, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+        job.SurfaceJob, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
     )
     assert compute(tiny, own, "cpu", restart=True)
     assert (trained_anew, finished) == ([0, 3, 6], [0, 1, 2])
@@ -348,7 +348,7 @@ def test_what_another_has_begun_is_not_removed(tiny, own):
     begun = journal_of(own) / "recipe.toml"
     begun.parent.mkdir()
     begun.write_text(changed(tiny, surface__seed=5).to_toml())
-    with ThreadPoolExecutor() as pool, surfaces.alone(own):
+    with ThreadPoolExecutor() as pool, journals.alone(own):
         refused = pool.submit(compute, tiny, own, "cpu").exception()
     assert "own.h5: another process is computing it" in str(refused)
     assert begun.exists()
@@ -383,8 +383,8 @@ def test_killed_while_the_journal_goes(tiny, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(surfaces.shutil, "rmtree", lambda folder, **_: folder.exists() and 1 / 0)
-        patched.setattr(surfaces._Shot, "_finish", finishing(killed, patched))
+        patched.setattr(journals.shutil, "rmtree", lambda folder, **_: folder.exists() and 1 / 0)
+        patched.setattr(job.SurfaceJob, "_finish", finishing(killed, patched))
         with pytest.raises(KeyboardInterrupt):
             compute(tiny, path, "cpu")
     assert describe(path)["surfaces"]["network"]["complete"] == 3
@@ -395,13 +395,13 @@ def test_killed_while_the_journal_goes(tiny, tmp_path, monkeypatch):
 
 def finishing(killed, patched):
     """Keep frames without removing their tiles; after the last one, let removing be a kill."""
-    original, count = surfaces._Shot._finish, iter(range(10))
+    original, count = job.SurfaceJob._finish, iter(range(10))
 
     def finish(shot, t, *arguments):
-        patched.setattr(surfaces.shutil, "rmtree", lambda *_, **__: None)
+        patched.setattr(journals.shutil, "rmtree", lambda *_, **__: None)
         original(shot, t, *arguments)
         if next(count) == 2:
-            patched.setattr(surfaces.shutil, "rmtree", killed)
+            patched.setattr(journals.shutil, "rmtree", killed)
 
     return finish
 
@@ -434,14 +434,14 @@ def test_no_room_is_told_before_anything_is_done(tiny, tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     with monkeypatch.context() as patched:
         free = type("Usage", (), {"free": 100})
-        patched.setattr(surfaces.shutil, "disk_usage", lambda folder: free)
+        patched.setattr(journals.shutil, "disk_usage", lambda folder: free)
         with pytest.raises(UserError, match=r"a\.h5: 3 frames of 49 points take 0\.0 GB of disk"):
             compute(tiny, path, "cpu")
         free.free = 2 * 49 * 4 * 3 * 2 - 1  # the metrics take as much
         with pytest.raises(UserError, match="of disk"):
             compute(changed(tiny, surface__accuracy=True), path, "cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(surfaces.os, "sysconf", lambda name: 10)
+        patched.setattr(journals.os, "sysconf", lambda name: 10)
         with pytest.raises(UserError, match=r"3 frames of 49 points take 0\.0 GB of memory"):
             compute(tiny, path, "cpu")
     assert not list(tmp_path.iterdir())

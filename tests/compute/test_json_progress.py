@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from movinglands import compute, evaluate, progress, surfaces
+from movinglands import compute, progress, surfaces, tuning
 from movinglands.cli import main
 from movinglands.sequence import describe
 
@@ -64,7 +64,7 @@ def test_seconds_left(monkeypatch, capsys):
 
 
 def test_compiling_is_said(told, tiny_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate.Evaluator, "_compiled", lambda *_: [])
+    monkeypatch.setattr(tuning._Tuning, "_compiled", lambda *_: [])
     command = ["compute", tiny_file, "-o", tmp_path / "a.h5", "--compile", "--json"]
     assert labels(told(*command)[1]) == ["training", "compiling", "evaluating"]
 

@@ -44,10 +44,12 @@ from movinglands import (
     Surface,
     UserError,
     compute_sequence,
+    job,
     random_plane,
     surfaces,
     weights_of,
 )
+from movinglands import journal as journals
 from movinglands.evaluate import Evaluator, Plan
 from movinglands.networks import convnet
 from movinglands.sequence import describe, open_sequence
@@ -320,14 +322,14 @@ def interrupt(monkeypatch):
     """Make the evaluation end with an exception at its nth tile."""
 
     def at(tile, error=KeyboardInterrupt):
-        original, count = surfaces._keep, iter(range(1000))
+        original, count = job.keep, iter(range(1000))
 
         def keep(path, values):
             if next(count) == tile:
                 raise error
             original(path, values)
 
-        monkeypatch.setattr(surfaces, "_keep", keep)
+        monkeypatch.setattr(job, "keep", keep)
 
     return at
 
@@ -337,7 +339,7 @@ def test_interrupted_it_leaves_what_can_be_read(surface, tmp_path, monkeypatch, 
     given = dataclasses.replace(surface, resolution=7)
     compute(tmp_path / "whole.h5", given)
     path = tmp_path / "a.h5"
-    monkeypatch.setattr(surfaces, "PUBLISH_EVERY", 0)
+    monkeypatch.setattr(job, "PUBLISH_EVERY", 0)
     before = randomness(), torch.get_num_threads(), threading.active_count()
     with monkeypatch.context() as patched:
         interrupt(6)  # four tiles a frame
@@ -399,12 +401,12 @@ def test_a_restart_that_was_interrupted_goes_on(surface, own, whole, interrupt, 
 def test_a_restart_begins_anew_where_the_same_was_begun(
     surface, tmp_path, interrupt, monkeypatch, restart
 ):
-    path, kept, keep = tmp_path / "a.h5", [], surfaces._keep
+    path, kept, keep = tmp_path / "a.h5", [], job.keep
     interrupt(2)  # a tile is a frame
     with pytest.raises(KeyboardInterrupt):
         compute(path, surface)
     monkeypatch.undo()
-    monkeypatch.setattr(surfaces, "_keep", lambda *tile: kept.append(tile) or keep(*tile))
+    monkeypatch.setattr(job, "keep", lambda *tile: kept.append(tile) or keep(*tile))
     assert compute(path, surface, restart=restart)
     assert len(kept) == (3 if restart else 1)
 
@@ -429,14 +431,14 @@ def test_the_notes_of_a_journal_go_first(surface, tmp_path, monkeypatch):
         left.extend(entry.name for entry in journal_of(path).iterdir())
         raise KeyboardInterrupt
 
-    compute_frames = surfaces._Shot.evaluate
+    compute_frames = job.SurfaceJob.evaluate
 
     def evaluate(shot, *arguments):
         compute_frames(shot, *arguments)
         (journal_of(path) / "recipe.toml").write_text("of the whole computation")
-        monkeypatch.setattr(surfaces.shutil, "rmtree", killed)
+        monkeypatch.setattr(journals.shutil, "rmtree", killed)
 
-    monkeypatch.setattr(surfaces._Shot, "evaluate", evaluate)
+    monkeypatch.setattr(job.SurfaceJob, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt):
         compute(path, surface)
     assert left == ["surfaces"]
@@ -467,7 +469,7 @@ def test_one_process_at_a_time(surface, tmp_path, another):
 
 
 def hold(path):
-    with surfaces.alone(path):
+    with journals.alone(path):
         pass
 
 
@@ -476,7 +478,7 @@ def hold_often(path, times):
     mark = path.with_name("held")
     while times:
         try:
-            with surfaces.alone(path):
+            with journals.alone(path):
                 mark.touch(exist_ok=False)
                 mark.unlink()
                 times -= 1
@@ -486,9 +488,9 @@ def hold_often(path, times):
 
 def test_held_twice_it_is_held_to_the_end(tmp_path, another):
     path, lock = tmp_path / "a.h5", tmp_path / ".a.h5.lock"
-    with surfaces.alone(path):
+    with journals.alone(path):
         held = lock.stat().st_ino
-        with surfaces.alone(path):
+        with journals.alone(path):
             pass
         assert lock.stat().st_ino == held
         process = another.Process(target=hold, args=(path,))
@@ -500,13 +502,13 @@ def test_held_twice_it_is_held_to_the_end(tmp_path, another):
 
 def test_what_lies_about_of_a_lock_is_no_hindrance(tmp_path):
     (tmp_path / ".a.h5.lock").touch()
-    with surfaces.alone(tmp_path / "a.h5"):
+    with journals.alone(tmp_path / "a.h5"):
         pass
 
 
 def test_an_open_file_is_not_removed_on_windows(tmp_path, monkeypatch):
-    monkeypatch.setattr(surfaces, "os", SimpleNamespace(name="nt"))
-    with surfaces.alone(tmp_path / "a.h5"):
+    monkeypatch.setattr(journals, "os", SimpleNamespace(name="nt"))
+    with journals.alone(tmp_path / "a.h5"):
         pass
     assert (tmp_path / ".a.h5.lock").exists()  # which filelock removes there, after letting go
 
@@ -709,7 +711,7 @@ def test_what_is_recorded(training, tmp_path):
 
 def test_one_frame_at_a_time_is_in_memory(training, tmp_path, monkeypatch):
     module, snapshots = training
-    monkeypatch.setattr(surfaces, "PUBLISH_EVERY", 0)
+    monkeypatch.setattr(job, "PUBLISH_EVERY", 0)
     monkeypatch.setattr(Evaluator, "tune", lambda *_: Plan("vmap", 256, tile=1024))
 
     def small(module, batch):
@@ -734,11 +736,11 @@ def test_no_room_is_told_before_anything_is_done(surface, tmp_path, monkeypatch)
     path = tmp_path / "a.h5"
     with monkeypatch.context() as patched:
         free = type("Usage", (), {"free": 100})
-        patched.setattr(surfaces.shutil, "disk_usage", lambda folder: free)
+        patched.setattr(journals.shutil, "disk_usage", lambda folder: free)
         with pytest.raises(UserError, match=r"a\.h5: 3 frames of 15 points take 0\.0 GB of disk"):
             compute(path, surface)
     with monkeypatch.context() as patched:
-        patched.setattr(surfaces.os, "sysconf", lambda name: 10)
+        patched.setattr(journals.os, "sysconf", lambda name: 10)
         with pytest.raises(UserError, match=r"3 frames of 15 points take 0\.0 GB of memory"):
             compute(path, surface)
     assert not list(tmp_path.iterdir())
@@ -751,7 +753,7 @@ def test_a_fixed_window_takes_room_for_all_its_copies(
     """What is kept while it is computed, and all frames of the file."""
     needed = copies * 15 * 4 * len(("loss", "accuracy"))
     free = type("Usage", (), {"free": needed - 1})
-    monkeypatch.setattr(surfaces.shutil, "disk_usage", lambda folder: free)
+    monkeypatch.setattr(journals.shutil, "disk_usage", lambda folder: free)
     given = dataclasses.replace(surface, window=window)
     with pytest.raises(UserError, match="3 frames of 15 points take"):
         compute(tmp_path / "a.h5", given)
@@ -808,7 +810,7 @@ def test_no_name_of_a_surface_is_special(surface, tmp_path):
 
     names = ("snapshots", "plane.pt", "surfaces.json", "surfaces")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(surfaces._Shot, "evaluate", noted)
+        patched.setattr(job.SurfaceJob, "evaluate", noted)
         compute(str(path), {name: surface for name in names})
     assert left[0] == ["plane.pt", "snapshots", "surfaces.json"]
     path.unlink()
