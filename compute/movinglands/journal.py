@@ -73,14 +73,15 @@ def begin(
 ) -> bool:
     """Open the journal; return False where the file is complete already."""
     note = journal / NOTE
-    if opaque and not restart and (note.exists() or path.exists()):
+    may_replace = restart or replace
+    if opaque and not may_replace and (note.exists() or path.exists()):
         raise UserError(
             f"{note if note.exists() else path}: whether it is of this very computation cannot be "
             f"told, for nobody sees through {opaque[0]}: restart to begin anew, or give another "
             "file."
         )
-    going_on = not restart and note.exists() and json.loads(note.read_text()) == marks
-    may_replace = restart or replace
+    same = note.exists() and json.loads(note.read_text()) == marks
+    going_on = same and not restart and not opaque
     if note.exists() and not going_on and not may_replace:
         raise UserError(
             f"{journal} holds the beginning of another computation: give another file, "
@@ -93,7 +94,7 @@ def begin(
         if found != marks and not may_replace:
             raise UserError(
                 f"{path} was computed from other weights, data or settings: give another file, "
-                "or replace it with replace=True."
+                "or restart to replace it."
             )
         if complete and not going_on and not may_replace:
             discard(journal)  # of a run killed at its very end

@@ -54,7 +54,6 @@ def _attributes(job: SurfaceJob) -> dict[str, Any]:
     samples = objective.samples
     drawn = measure.minibatch or samples
     attrs: dict[str, Any] = {
-        "network": type(surface.module).__name__,
         "parameters": sum(w.numel() for w in job.plane.origin.values()),
         "mode": measure.mode,
         "window": surface.window,
@@ -76,11 +75,12 @@ def _attributes(job: SurfaceJob) -> dict[str, Any]:
         attrs["diverged"] = np.array([job.snapshots.steps[t] for t in job.snapshots.diverged])
     if measure.minibatch:
         attrs["minibatch"] = f"{measure.minibatch} of {samples:g} drawn at every point"
-    if measure.minibatch or measure.noise == "point":
-        attrs["noise"] = f"{measure.noise}, seed {measure.seed}"
+    if objective.noise:
+        attrs["noise"] = objective.noise
     if objective.precision not in ("float32", "float64"):
         attrs |= _precision_error(job)
-    return attrs | surface.attrs
+    # What was measured stands, whatever the caller calls it.
+    return {"network": type(surface.module).__name__, **surface.attrs, **attrs}
 
 
 def _precision_error(job: SurfaceJob, points: int = 32) -> dict[str, float]:

@@ -435,3 +435,26 @@ def test_compiled_a_point_at_a_time(packages):
     np.testing.assert_array_equal(again(POINTS, INDEX), values)
     again.close()
     assert set(folder.iterdir()) == files
+
+
+@compiling
+@pytest.mark.slow
+def test_workers_never_share_a_network(tmp_path):
+    """Shapes more than are compiled, short tails, and threads: every point is its own."""
+    network = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
+    generator = torch.Generator().manual_seed(1)
+
+    def batch(count):
+        labels = torch.randint(10, (count,), generator=generator)
+        return torch.randn(count, 8, generator=generator), labels
+
+    batches = [batch(count) for count in (64, 64, 40, 24, 16, 8, 4, 3)]
+    case = Case(network, cross_entropy, batches)
+    points = np.random.default_rng(0).uniform(-1, 1, (900, 2))
+    index = np.arange(len(points))
+    plain = Evaluator(case.objective(), case.plane(), tmp_path)(points, index)
+    np.testing.assert_allclose(plain[:5], case.truth(points[:5]), rtol=1e-5)
+    evaluate = Evaluator(case.objective(), case.plane(), tmp_path, Plan("compiled", 8, workers=4))
+    for _ in range(3):
+        np.testing.assert_allclose(evaluate(points, index), plain, rtol=1e-5)
+    evaluate.close()

@@ -390,7 +390,7 @@ def test_a_restart_that_was_interrupted_goes_on(surface, own, whole, interrupt, 
         compute(own, other, restart=True)
     monkeypatch.undo()
     assert_same_datasets(own, whole)  # until there is something to replace it with
-    with pytest.raises(UserError, match="or replace it with replace=True"):
+    with pytest.raises(UserError, match="or restart to replace it"):
         compute(own, other)
     assert compute(own, other, replace=True)
     with open_sequence(own) as file:
