@@ -357,7 +357,9 @@ def _how_made(group: h5py.Group, complete: int, scale: Scale) -> list[str]:
     normalisation = f"normalisation {attrs['normalisation']}" if "normalisation" in attrs else ""
     shown = f"{frames} frame{'s' * (frames > 1)}"
     if complete < frames:
-        shown = f"{complete} of {shown} so far"
+        diverged = np.size(group.attrs.get("diverged", ()))
+        of_these = f", {diverged} diverged" if diverged else ""
+        shown = f"{complete} of {shown}" + (of_these or " so far")
     lines = (
         (attrs.get("network", ""), parameters),
         (attrs.get("data", ""), attrs.get("optimizer", "")),
