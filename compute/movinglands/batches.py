@@ -75,7 +75,11 @@ def _rebuilt(part: Any, walk: Callable[[Any], Any]) -> Any:
     changed = {key: new for key, old in held.items() if (new := walk(old)) is not old}
     if not changed:
         return part
-    made = copy.copy(part)
+    try:
+        made = copy.copy(part)
+    except Exception:  # what refuses to be written to, for one
+        made = object.__new__(type(part))
+        changed = held | changed
     for (kind, key), new in changed.items():
         if kind == "item":
             (dict if isinstance(part, dict) else list).__setitem__(made, key, new)
@@ -169,7 +173,13 @@ def counts(batches: Sequence[Batch], count: Count | None) -> list[float] | None:
         return [float(*found) for found in agreed] if all(len(s) == 1 for s in agreed) else None
     found = []
     for number, batch in enumerate(batches, 1):
-        answer = count(batch)
+        try:
+            answer = count(batch)
+        except Exception as error:  # whatever the user's function raises
+            raise UserError(
+                f"count: it fails on batch {number} ({type(error).__name__}: {error}), expected a "
+                "number of samples."
+            ) from error
         try:
             value = float(answer)
         except (TypeError, ValueError, RuntimeError):

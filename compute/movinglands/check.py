@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from . import batches as arranged
 from . import norms
-from .copies import copied
+from .copies import copied, put_back
 from .directions import Weights
 from .errors import UserError
 from .objective import Objective, Part, said
@@ -27,7 +27,7 @@ from .own import OwnNetwork, modules_with
 from .randomness import states
 
 DISTANCES = (0.1, 1.0)
-"""How far weights are moved for the check, in means of their magnitude: near, and far as a window."""
+"""How far weights are moved for the check, in means of their magnitude: near, and at the rim."""
 
 SAME, REPEATED = 2e-6, 2e-5
 """Relative differences: of a copy that is the network, of one network that is asked twice."""
@@ -56,6 +56,11 @@ def check_network(
         Where neither gives one value for one point, or weights have no effect because the network
         holds what it computed of others.
     """
+    with put_back(objective.module):
+        return _checked(objective, weights, buffers)
+
+
+def _checked(objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> dict[str, str]:
     parts = objective.parts[:1] + objective.parts[1:][-1:]
     places = [_moved(weights, 0, distance) for distance in DISTANCES]
     own = objective.own or OwnNetwork(objective)
@@ -84,9 +89,7 @@ def check_network(
     return _check_effect(objective, parts[:1], places[0], buffers)
 
 
-def _check_repeats(
-    objective: Objective, own: OwnNetwork, ask: Callable[[Any], Tensor]
-) -> None:
+def _check_repeats(objective: Objective, own: OwnNetwork, ask: Callable[[Any], Tensor]) -> None:
     """Refuse a network that has two values for the same weights."""
     once, twice = ask(own), ask(own)
     if not _close(once, twice, REPEATED):
@@ -241,7 +244,8 @@ def check_mean(objective: Objective, weights: Weights, buffers: dict[str, Tensor
     ask = _plainly(objective, _moved(weights, 0), buffers)
     for whole, pieces, counted in _divisions(shown, [int(n) for n in known]):
         try:
-            together, *apart = (ask(batch) for batch in (whole, *pieces))
+            with put_back(objective.module):
+                together, *apart = (ask(batch) for batch in (whole, *pieces))
         except _Drawn:
             return
         except Exception:  # a network or a loss that takes batches of one size only
@@ -261,26 +265,36 @@ def _plainly(
     objective: Objective, weights: Weights, buffers: dict[str, Tensor]
 ) -> Callable[[Any], float]:
     """Return what gives a batch's loss without noise, or raises where it draws all the same."""
-    network = copied(objective.module, objective.device)
-    network.train(objective.measure.mode == "train")
-    norms.set_modes(network, "stored")
-    for part in network.modules():
-        if isinstance(part, nn.modules.dropout._DropoutNd):
-            part.eval()
-    unstable = "batch" in norms.sources(network)
-    with torch.no_grad():
-        for named, given in (
-            (network.named_parameters(), weights),
-            (network.named_buffers(), buffers),
-        ):
-            for name, tensor in named:
-                if name in given:
-                    tensor.copy_(given[name])
+    own = objective.own
+    network = own.module if own else copied(objective.module, objective.device)
+    device = own.device if own else objective.device
+
+    def prepare() -> None:
+        network.train()  # as what merges adapters needs it
+        with torch.no_grad():
+            for named, given in (
+                (network.named_parameters(), weights),
+                (network.named_buffers(), buffers),
+            ):
+                for name, tensor in named:
+                    if name in given:
+                        tensor.copy_(given[name])
+        network.train(objective.measure.mode == "train")
+        norms.set_modes(network, "stored")
+        for part in network.modules():
+            if isinstance(part, nn.modules.dropout._DropoutNd):
+                part.eval()
 
     def ask(batch: Any) -> float:
-        with torch.set_grad_enabled(objective.takes_gradients), objective.seeded(1):
+        with (
+            put_back(network),
+            torch.set_grad_enabled(objective.takes_gradients),
+            objective.seeded(1),
+        ):
+            prepare()
+            unstable = "batch" in norms.sources(network)
             before = states(objective.device)
-            given = arranged.mapped(batch, torch.clone)
+            given = arranged.mapped(arranged.moved(batch, device), torch.clone)
             values = objective.answers.read(objective.given_loss(network, given))
             same = states(objective.device) == before
         if unstable or not same:

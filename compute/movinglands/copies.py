@@ -6,10 +6,11 @@ import copy
 import random
 import sys
 import sysconfig
-from collections import deque
+from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -163,8 +164,16 @@ class Kept:
             self._undo.append(lambda: _refill(thing, inside))
         elif isinstance(thing, tuple):
             inside = list(thing)
-        elif isinstance(thing, nn.Module) or _is_plain(thing):
-            inside = [vars(thing)]
+        elif isinstance(thing, nn.Module | SimpleNamespace | UserDict | UserList) or _is_plain(
+            thing
+        ):
+            inside = [getattr(thing, "__dict__", ())]
+            for cls in type(thing).__mro__:
+                slots = cls.__dict__.get("__slots__", ())
+                for name in [slots] if isinstance(slots, str) else slots:
+                    if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
+                        inside.append(value := getattr(thing, name))
+                        self._undo.append(partial(object.__setattr__, thing, name, value))
         else:
             return
         for value in inside:
@@ -182,7 +191,8 @@ def _refill(container: Any, content: Any) -> None:
 def _is_plain(thing: Any) -> bool:
     """Tell whether a thing is an object of a class of the user's own."""
     closed = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)
-    return hasattr(thing, "__dict__") and not isinstance(thing, closed) and is_own(type(thing))
+    has_state = hasattr(thing, "__dict__") or hasattr(thing, "__slots__")
+    return has_state and not isinstance(thing, closed) and is_own(type(thing))
 
 
 def is_own(cls: type) -> bool:

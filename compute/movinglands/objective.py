@@ -23,13 +23,13 @@ from . import batches as arranged
 from . import norms, randomness
 from .answers import Answers
 from .batches import Batch, Count
-from .copies import copied
+from .copies import copied, put_back
 from .directions import Weights
 from .dropout import key_layers
 from .errors import UserError
 from .measure import Measure
 from .own import OwnNetwork
-from .precision import Precisions
+from .precision import Precisions, exactly
 from .randomness import POSITIVE, hashed
 
 Loss = Callable[[nn.Module, Batch], "Tensor | Mapping[str, Tensor]"]
@@ -126,16 +126,17 @@ class Objective:
         self.guessed = count is None
         self._strides: Tensor | None = None
         self.precisions = Precisions()
-        self.renew()
-        if self.measure.minibatch:
-            self.parts = self._split(shown, known[0])
-            self._strides = self._coprimes(bool(held_out))
-            self._learn(self.parts[0])
-        else:
-            self._learn(Part((shown[0],), 1, False, None))
-            self.parts = self._split(shown, known[0])
-        self.parts += self._split(held_out, known[1], (shown, known[0]))
-        self._try_parts()
+        with put_back(module):  # a copy may hold the user's own layers, and run them
+            self.renew()
+            if self.measure.minibatch:
+                self.parts = self._split(shown, known[0])
+                self._strides = self._coprimes(bool(held_out))
+                self._learn(self.parts[0])
+            else:
+                self._learn(Part((shown[0],), 1, False, None))
+                self.parts = self._split(shown, known[0])
+            self.parts += self._split(held_out, known[1], (shown, known[0]))
+            self._try_parts()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,6 +156,14 @@ class Objective:
         )
 
     @property
+    def noise(self) -> str:
+        """What is random, and from which seed; nothing where nothing is."""
+        measure = self.measure
+        if not (measure.minibatch or measure.noise == "point" or self._keys):
+            return ""
+        return f"{measure.noise}, seed {measure.seed}"
+
+    @property
     def precision(self) -> str:
         """What the network computes in, at its coarsest."""
         return "tf32" if self.measure.precision == "tf32" else self.precisions.coarsest
@@ -169,7 +178,8 @@ class Objective:
     def renew(self) -> None:
         """Copy the network anew: a copy that something was tried with may have kept some of it."""
         network = copied(self.module, self.device)
-        network.train(self.measure.mode == "train")
+        with self.seeded(0):  # what prepares a mode may draw, as a layer that is made anew does
+            network.train(self.measure.mode == "train")
         self.prepare_modes(network)
         self.norm_sources = norms.sources(network)
         self._network = _Measured(network, self.given_loss, self.answers)
@@ -202,7 +212,7 @@ class Objective:
         number = torch.tensor(index, device=self.device)
         weights = {name: w.clone() for name, w in weights.items()}  # forward may write to them
         values = []
-        with torch.set_grad_enabled(self.takes_gradients):
+        with exactly(self.measure.precision), torch.set_grad_enabled(self.takes_gradients):
             for part in parts:
                 with self.seeded(index):  # each, as a launch does
                     found = self.part(part.batches, weights, buffers, number, part.counts)
@@ -327,7 +337,9 @@ class Objective:
         state = state or {}
         keys = {key.removeprefix("network.") for key in self._keys}
         return {
-            name: state.get(name, buffer).to(buffer) for name, buffer in own if name not in keys
+            name: state.get(name, buffer).to(buffer, copy=True)  # forward may write to them
+            for name, buffer in own
+            if name not in keys
         }
 
     def keys(self, index: Tensor) -> Weights:

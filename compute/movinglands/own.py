@@ -22,6 +22,7 @@ from .batches import Batch
 from .copies import Kept, copied, put_back
 from .directions import Weights
 from .dropout import key_layers
+from .precision import exactly
 
 if TYPE_CHECKING:
     from .objective import Objective, Part
@@ -69,9 +70,11 @@ class OwnNetwork:
     ) -> list[Tensor]:
         """Return the values of parts at one point; the rest is as in ``Objective.each``."""
         objective, values = self.objective, []
-        with self.borrowed(), torch.set_grad_enabled(objective.takes_gradients):
+        gradients = torch.set_grad_enabled(objective.takes_gradients)
+        with self.borrowed(), exactly(objective.measure.precision), gradients:
             for part in parts:
-                self._place(weights, buffers, index)
+                with objective.seeded(index):  # what prepares a mode may draw
+                    self._place(weights, buffers, index)
                 with objective.seeded(index):
                     value = self._part(part.batches, part.counts, index)
                 values.append(value.detach().to(objective.device))
