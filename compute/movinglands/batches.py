@@ -113,6 +113,49 @@ def mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     return replaced(batch, lambda part: change(part) if isinstance(part, Tensor) else None)
 
 
+def fresh(batch: Batch) -> Batch:
+    """Return a batch with tensors and arrays of its own, for a loss that writes to them."""
+
+    def renewed(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return part.clone()
+        return part.copy() if isinstance(part, np.ndarray) else None
+
+    return replaced(batch, renewed)
+
+
+def alike(one: Batch, other: Batch) -> bool:
+    """Tell whether a fresh batch is still what it was made from."""
+    pairs = list(zip(_content(one), _content(other), strict=False))
+    return len(_content(one)) == len(_content(other)) and all(_equal(*pair) for pair in pairs)
+
+
+def _content(batch: Batch) -> list[Any]:
+    found: list[Any] = []
+
+    def look(part: Any) -> Any:
+        if isinstance(part, Tensor | np.ndarray | int | float | str):
+            found.append(part)
+            return part
+        if isinstance(part, Sequence | Mapping):
+            found.append(len(part))
+        return None
+
+    replaced(batch, look)
+    return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if not isinstance(one, Tensor | np.ndarray):
+        return bool(one == other)
+    if isinstance(one, Tensor) and one.layout != torch.strided:
+        return True  # nobody writes to a sparse one
+    same = (one == other) | ((one != one) & (other != other)) if one.shape == other.shape else None
+    return same is not None and bool(same.all())
+
+
 def moved(batch: Batch, device: torch.device) -> Batch:
     """Return a batch on a device; what hides its tensors is asked to move them itself."""
 

@@ -294,7 +294,7 @@ def _plainly(
             prepare()
             unstable = "batch" in norms.sources(network)
             before = states(objective.device)
-            given = arranged.mapped(arranged.moved(batch, device), torch.clone)
+            given = arranged.fresh(arranged.moved(batch, device))
             values = objective.answers.read(objective.given_loss(network, given))
             same = states(objective.device) == before
         if unstable or not same:

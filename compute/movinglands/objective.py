@@ -120,6 +120,7 @@ class Objective:
         self.answers = Answers()
         self._written: list[str] = []
         self._writes_batches = False
+        self._counters: set[tuple[str, str]] = set()  # numbers that a pass changes, by layer
         self.shown = len(shown)
         known = [arranged.counts(given, count) for given in (shown, held_out)]
         self.samples = None if known[0] is None else sum(known[0])
@@ -186,6 +187,8 @@ class Objective:
         recomputed = self.measure.batch_norm == "recomputed"
         self._norms = norms.make_pure(self._network, recomputed)
         self._keys = key_layers(self._network)
+        self._layers = dict(network.named_modules())
+        self._numbers = _numbers(self._layers)
 
     def prepare_modes(self, network: nn.Module) -> None:
         """Have a network's norm layers take the statistics that are asked for."""
@@ -256,6 +259,7 @@ class Objective:
         state = {**buffers, **written, **weights, **self.keys(index)}
         state = {f"network.{name}": value for name, value in state.items()}
         batches = self.chosen(batches, index)
+        self._rewind()
         with self.cast():
             if self.measure.batch_norm == "recomputed":
                 state |= norms.recompute(self._norms, self.passes(batches, counts, state))
@@ -263,6 +267,15 @@ class Objective:
                 counts = counts[self.shown :] or counts if counts else None
             values = [functional_call(self._network, state, (batch,)) for batch in batches]
         return self.mean(values, counts)
+
+    def _rewind(self) -> None:
+        """Set what the network counts back to where it begins."""
+        for layer, name in self._counters:
+            state = vars(self._layers[layer])
+            if (layer, name) in self._numbers:
+                state[name] = self._numbers[layer, name]
+            else:
+                state.pop(name, None)
 
     def passes(
         self, batches: Sequence[Batch], counts: Sequence[float] | None, state: dict[str, Tensor]
@@ -281,7 +294,7 @@ class Objective:
             assert self.samples is not None
             batches = (arranged.sample(batches[0], self.samples, self._drawn(index)),)
         if self._writes_batches:
-            batches = [arranged.mapped(batch, torch.clone) for batch in batches]
+            batches = arranged.fresh(tuple(batches))
         return batches
 
     def cast(self) -> AbstractContextManager:
@@ -417,20 +430,14 @@ class Objective:
         return (start % count + steps * stride) % count
 
     def _learn(self, first: Part) -> None:
-        """Evaluate a first part: what the values are called, what is written to, in what precision.
+        """Evaluate a first part: what the values are called, and in what precision.
 
         And whether gradients are taken, as by a penalty on them.
         """
-        given = arranged.mapped(first.batches, torch.clone)
-        tensors = arranged.tensors_of(given)
-        buffers = {name: buffer.clone() for name, buffer in self.buffers().items()}
-        versions = {name: buffer._version for name, buffer in buffers.items()}
-        before = [tensor._version for tensor in tensors]
-        part = first._replace(batches=given)
 
         def ask() -> None:
             with self.precisions:
-                self.each([part], self.weights(), buffers)
+                self._try(first)
 
         def ask_with_gradients() -> None:
             try:
@@ -442,33 +449,55 @@ class Objective:
                 ask()
 
         self._settle(ask_with_gradients)
-        self._written = [name for name, b in buffers.items() if b._version != versions[name]]
-        self._writes_batches = before != [tensor._version for tensor in tensors]
+
+    def _try(self, part: Part) -> Tensor:
+        """Return a part's values, and notice what is written to."""
+        given = arranged.fresh(part.batches)
+        flags = [tensor.requires_grad for tensor in arranged.tensors_of(given)]
+        buffers, before = self.buffers(), self.buffers()
+        (values,) = self.each([part._replace(batches=given)], self.weights(), buffers)
+        self._written += [
+            name
+            for name, buffer in buffers.items()
+            if name not in self._written and not torch.equal(buffer, before[name])
+        ]
+        numbers = _numbers(self._layers)
+        self._counters |= {k for k, n in numbers.items() if self._numbers.get(k) != n}
+        same = flags == [tensor.requires_grad for tensor in arranged.tensors_of(given)]
+        if not (same and arranged.alike(given, part.batches)):
+            self._writes_batches = True
+        return values
 
     def _try_parts(self) -> None:
-        """Evaluate a part of every shape, before hours are spent on others."""
-        tried = set()
+        """Evaluate every part, before hours are spent on them."""
+        weights: dict[bool, list[float]] = {}
         for part in self.parts:
-            if part.shapes not in tried:
-                tried.add(part.shapes)
-                self._settle(partial(self.each, [part], self.weights()))
+            values = self._settle(partial(self._try, part))
+            if self.answers.weighted:
+                weights.setdefault(part.test, []).append(float(values[-1]))
+        for found in weights.values():
+            wrong = [w for w in found if not 0 <= w < math.inf]
+            if wrong or not sum(found):
+                raise UserError(
+                    f"The loss function returned {[*wrong, 0][0]:g} as weight: expected what a "
+                    "batch counts for in the mean, 0 or more, and more than 0 for some."
+                )
 
     def weights(self) -> Weights:
         """Return the weights that the network was given with."""
         return {name: w.detach() for name, w in self._network.network.named_parameters()}
 
-    def _settle(self, ask: Callable[[], object]) -> None:
+    def _settle(self, ask: Callable[[], Any]) -> Any:
         """Ask the copy, and where it fails the user's own network; refuse where that fails, too."""
         try:
-            ask()
+            return ask()
         except UserError:
             raise
         except Exception as error:  # whatever a user's network or loss raises
             if self.own is None:
                 self.own = OwnNetwork(self, f"a copy of it fails ({said(error)})")
                 with suppress(Exception):
-                    ask()
-                    return
+                    return ask()
                 self.own = None
             raise UserError(self._failed(error)) from error
 
@@ -488,6 +517,16 @@ class Objective:
         if isinstance(error, AttributeError) and error.name == "module":
             hint = ": it is given the network without DataParallel or the like around it"
         return f"The loss fails on a batch{hint} ({said(error)})."
+
+
+def _numbers(layers: Mapping[str, nn.Module]) -> dict[tuple[str, str], object]:
+    """Return what layers hold as numbers and texts, by layer and name."""
+    return {
+        (layer, name): value
+        for layer, part in layers.items()
+        for name, value in vars(part).items()
+        if value is None or isinstance(value, int | float | str)
+    }
 
 
 def _attributes(network: nn.Module) -> dict[str, Any]:
