@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -353,3 +353,34 @@ def processes():
         patched.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
     return context
+
+
+class Made(NamedTuple):
+    """What a user brings, and what each batch counts for."""
+
+    module: nn.Module
+    loss: Callable
+    batches: list[Any]
+    counts: tuple[float, ...] = (1,)
+
+
+def plain_loop(make, plane, points, mode="train"):
+    """The loss at points of a plane: weights set in a network that is made anew, one pass a batch.
+
+    In float64, of nothing but what ``make`` gives.
+    """
+    losses = []
+    for alpha, beta in points:
+        total = 0.0
+        for number, count in enumerate(make().counts):
+            made = make()
+            module = made.module.train().double()
+            with torch.no_grad():
+                for name, p in module.named_parameters():
+                    there = plane.origin[name].to(p) + alpha * plane.u[name].to(p)
+                    p.copy_(there + beta * plane.v[name].to(p))
+            module.train(mode == "train")
+            value = made.loss(module, pytree.tree_map(doubled, made.batches[number]))
+            total += float(value["loss"] if isinstance(value, dict) else value) * count
+        losses.append(total / sum(make().counts))
+    return np.array(losses)

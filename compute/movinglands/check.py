@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from . import batches as arranged
 from . import norms
-from .copies import copied, put_back
+from .copies import Kept, copied, put_back
 from .directions import Weights
 from .errors import UserError
 from .objective import Objective, Part, said
@@ -56,17 +56,22 @@ def check_network(
         Where neither gives one value for one point, or weights have no effect because the network
         holds what it computed of others.
     """
-    with put_back(objective.module):
-        return _checked(objective, weights, buffers)
+    with put_back(objective.module) as kept:
+        return _checked(objective, weights, buffers, kept)
 
 
-def _checked(objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> dict[str, str]:
+def _checked(
+    objective: Objective, weights: Weights, buffers: dict[str, Tensor], kept: Kept
+) -> dict[str, str]:
     parts = objective.parts[:1] + objective.parts[1:][-1:]
     places = [_moved(weights, 0, distance) for distance in DISTANCES]
     own = objective.own or OwnNetwork(objective)
 
     def ask(whom: Any) -> Tensor:
-        return torch.cat([v for there in places for v in whom.each(parts, there, buffers, 1)])
+        try:
+            return torch.cat([v for there in places for v in whom.each(parts, there, buffers, 1)])
+        finally:
+            kept.put_back()  # a copy may hold the user's own layers, and run them
 
     if objective.own:  # no copy does
         _check_repeats(objective, own, ask)

@@ -21,7 +21,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from .errors import UserError
 
 _OWN = ("_parameters", "_buffers", "_modules")
-_DEEPEST = 5
+_DEEPEST = 12
 """Containers within containers that are put back: state of a layer lies no deeper."""
 
 

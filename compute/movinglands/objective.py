@@ -271,7 +271,7 @@ class Objective:
     def _rewind(self) -> None:
         """Set what the network counts back to where it begins."""
         for layer, name in self._counters:
-            state = vars(self._layers[layer])
+            state: dict[str, Any] = self._layers[layer].__dict__
             if (layer, name) in self._numbers:
                 state[name] = self._numbers[layer, name]
             else:
@@ -367,7 +367,7 @@ class Objective:
         """Return the names of plain attributes of the network that a pass changes."""
         self.renew()
         before = _attributes(self._network.network)
-        with suppress(Exception):  # it may be why this is asked
+        with put_back(self.module), suppress(Exception):  # it may be why this is asked
             self.each(self.parts[:1], self.weights())
         after = _attributes(self._network.network)
         self.renew()
