@@ -70,7 +70,8 @@ def _rebuilt(part: Any, walk: Callable[[Any], Any]) -> Any:
             return part
         return type(part)(*items) if hasattr(part, "_fields") else tuple.__new__(type(part), items)
     if isinstance(part, MappingProxyType):
-        return MappingProxyType({key: walk(value) for key, value in part.items()})
+        values = {key: walk(value) for key, value in part.items()}
+        return part if all(map(_same, values.values(), part.values())) else MappingProxyType(values)
     held = _held(part)
     changed = {key: new for key, old in held.items() if (new := walk(old)) is not old}
     if not changed:
@@ -157,10 +158,21 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
-    """Return a batch on a device; what hides its tensors is asked to move them itself."""
+    """Return a batch on a device; what hides its tensors is asked to move them itself.
+
+    Raises
+    ------
+    UserError
+        For nested tensors, which torch cannot tell the shape of.
+    """
 
     def move(part: Any) -> Any:
         if isinstance(part, Tensor):
+            if part.is_nested:
+                raise UserError(
+                    "batches: a nested tensor, expected a list of its parts, as tensor.unbind() "
+                    "gives it, or a padded tensor."
+                )
             return part.to(device)
         hiding = not hasattr(part, "__dict__") and not isinstance(part, _CLOSED)
         if hiding and callable(to := getattr(part, "to", None)):

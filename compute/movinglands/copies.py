@@ -95,23 +95,36 @@ class Kept:
     """All that evaluating a network can change of it, and how it is put back.
 
     These are weights and buffers, modes, attributes of its modules, and tensors, containers,
-    generators and plain objects of the user's in them.
+    generators and plain objects of the user's in them. Gradients are taken away until the end.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self._undo: list[Callable[[], None]] = []
         self._known: dict[int, object] = {}
+        self._gradients: list[tuple[Tensor, Tensor | None]] = []
         for part in module.modules():
             if isinstance(part, torch.jit.ScriptModule):  # no Python state, nor room for any
                 self._keep_scripted(part)
             else:
                 self._keep(part, 0)
+        self._take_gradients()
 
     def put_back(self) -> None:
-        """Make everything what it was."""
+        """Make everything what it was, without gradients."""
         with torch.no_grad():
             for undo in self._undo:
                 undo()
+        self._take_gradients()
+
+    def end(self) -> None:
+        """Make everything what it was."""
+        self.put_back()
+        for tensor, gradient in self._gradients:
+            tensor.grad = gradient
+
+    def _take_gradients(self) -> None:
+        for tensor, _ in self._gradients:
+            tensor.grad = None
 
     def _keep(self, thing: Any, depth: int) -> None:
         of_another = depth and isinstance(thing, nn.Module)  # which has its own turn
@@ -151,8 +164,7 @@ class Kept:
         values = tensor.detach().clone()
         self._undo.append(lambda: (tensor.detach().copy_(values), None)[1])
         if tensor.is_leaf:
-            gradient = tensor.grad
-            self._undo.append(lambda: setattr(tensor, "grad", gradient))
+            self._gradients.append((tensor, tensor.grad))
 
     def _keep_container(self, thing: Any, depth: int) -> None:
         if isinstance(thing, dict):
@@ -210,4 +222,4 @@ def put_back(module: nn.Module) -> Iterator[Kept]:
     try:
         yield kept
     finally:
-        kept.put_back()
+        kept.end()

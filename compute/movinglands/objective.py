@@ -436,8 +436,7 @@ class Objective:
         """
 
         def ask() -> None:
-            with self.precisions:
-                self._try(first)
+            self._try(first, self.precisions)
 
         def ask_with_gradients() -> None:
             try:
@@ -450,12 +449,13 @@ class Objective:
 
         self._settle(ask_with_gradients)
 
-    def _try(self, part: Part) -> Tensor:
+    def _try(self, part: Part, seeing: AbstractContextManager | None = None) -> Tensor:
         """Return a part's values, and notice what is written to."""
         given = arranged.fresh(part.batches)
         flags = [tensor.requires_grad for tensor in arranged.tensors_of(given)]
         buffers, before = self.buffers(), self.buffers()
-        (values,) = self.each([part._replace(batches=given)], self.weights(), buffers)
+        with seeing or nullcontext():
+            (values,) = self.each([part._replace(batches=given)], self.weights(), buffers)
         self._written += [
             name
             for name, buffer in buffers.items()
@@ -485,7 +485,8 @@ class Objective:
 
     def weights(self) -> Weights:
         """Return the weights that the network was given with."""
-        return {name: w.detach() for name, w in self._network.network.named_parameters()}
+        here = dict(self._network.network.named_parameters())  # but what its mode took away
+        return {name: here.get(name, w).detach() for name, w in self.module.named_parameters()}
 
     def _settle(self, ask: Callable[[], Any]) -> Any:
         """Ask the copy, and where it fails the user's own network; refuse where that fails, too."""

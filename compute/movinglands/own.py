@@ -62,7 +62,6 @@ class OwnNetwork:
             try:
                 yield
             finally:
-                self._kept.put_back()
                 self._kept = None
 
     def each(
@@ -93,7 +92,6 @@ class OwnNetwork:
             for name, tensor in {**weights, **buffers}.items():
                 if name in mine:
                     mine[name].copy_(tensor)
-                    mine[name].grad = None  # one that a loss takes is not added to the user's
         self.module.train(self.objective.measure.mode == "train")
         self.objective.prepare_modes(self.module)
         parts = dict(self.module.named_modules())

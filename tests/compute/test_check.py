@@ -171,7 +171,7 @@ def weight_decay_of_gathered_weights():
     gathered = list(module.parameters())
 
     def loss(network, batch):
-        return cross_entropy(network, batch) + 1e-4 * sum(p.square().sum() for p in gathered)
+        return cross_entropy(network, batch) + 4e-6 * sum(p.square().sum() for p in gathered)
 
     return made(module, loss)
 
@@ -231,6 +231,26 @@ class Fusing(nn.Module):
 
     def forward(self, x):
         return self.fused(x) if not self.training else self.one(x) + self.other(x)
+
+
+class FusingForGood(nn.Linear):
+    """Adds its second bias to the first outside training, and takes it away."""
+
+    fused = False
+
+    def __init__(self):
+        super().__init__(3, 2)
+        self.second = nn.Parameter(torch.randn(2))
+
+    def train(self, mode=True):
+        if not mode and not self.fused:
+            self.bias.data += self.second.detach()
+            self.fused = True
+            del self.second
+        return super().train(mode)
+
+    def forward(self, x):
+        return super().forward(x) + (0 if self.fused else self.second)
 
 
 class Cached(nn.Linear):
@@ -352,6 +372,7 @@ ITSELF = {
 OUTSIDE_TRAINING = {
     "merging": lambda: made(built(Merging)),
     "fusing": lambda: made(built(Fusing)),
+    "fusing for good": lambda: made(built(FusingForGood)),
 }
 
 
@@ -615,6 +636,11 @@ NO_MEANS = {
     ),
     "root": Made(
         small(), lambda m, b: (m(b[0])[:, 0]).square().mean().sqrt(), [samples(), samples(7, 2)]
+    ),
+    "sum, BatchNorm": Made(
+        built(lambda: nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))),
+        lambda m, b: F.cross_entropy(m(b[0]), b[1], reduction="sum"),
+        [samples(), samples(7, 2)],
     ),
     "sum, wrapped": Made(
         wrapped(small()),
