@@ -22,9 +22,11 @@ from . import norms
 from .copies import Kept, copied, put_back
 from .directions import Weights
 from .errors import UserError
-from .objective import Objective, Part, said
+from .objective import Objective
 from .own import OwnNetwork, modules_with
+from .parts import Part
 from .randomness import states
+from .trial import changing, said
 
 DISTANCES = (0.1, 1.0)
 """How far weights are moved for the check, in means of their magnitude: near, and at the rim."""
@@ -152,8 +154,8 @@ def _traits(objective: Objective) -> str:
         for text, trait in traits.items()
         if (names := modules_with(module, trait))
     ]
-    if changing := objective.changing():
-        found.append(f"every pass changes {_listed(changing)}")
+    if changed := changing(objective):
+        found.append(f"every pass changes {_listed(changed)}")
     return ", and ".join(found) or "its loss may hold the network or its weights themselves"
 
 

@@ -26,7 +26,8 @@ from . import randomness
 from .batches import Batch
 from .compiling import compiled_launch
 from .directions import Plane, Weights, point_of, working_dtype
-from .objective import Objective, Part
+from .objective import Objective
+from .parts import Part
 from .precision import exactly
 
 COMPILED_SHAPES = 4

@@ -27,8 +27,8 @@ def norm_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def set_modes(network: nn.Module, statistics: str | None) -> None:
-    """Have norm layers use the batch's statistics or stored ones; None leaves it to the network."""
-    if statistics is not None:
+    """Have norm layers use statistics of the "batch" or "stored" ones; else the network decides."""
+    if statistics in ("batch", "stored"):
         for _, norm in norm_layers(network):
             norm.training = statistics == "batch"
 
@@ -72,8 +72,8 @@ def make_pure(network: nn.Module, recomputed: bool) -> dict[str, Any]:
         if recomputed and of_batches:
             if own:
                 raise UserError(
-                    f"batch_norm: {name.removeprefix('network.')} is a {type(norm).__name__} with "
-                    "a forward of its own, whose statistics cannot be recomputed."
+                    f"batch_norm: {name} is a {type(norm).__name__} with a forward of its own, "
+                    "whose statistics cannot be recomputed."
                 )
             norm.seen = None
             norm.forward = MethodType(_normalise_by_recomputed, norm)

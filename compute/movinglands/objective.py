@@ -9,49 +9,26 @@ network (``check``), the user's own is evaluated instead, and put back.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from . import batches as arranged
-from . import norms, randomness
+from . import norms, randomness, trial
 from .answers import Answers
 from .batches import Batch, Count
-from .copies import copied, put_back
+from .copies import put_back
 from .directions import Weights
-from .dropout import key_layers
 from .errors import UserError
 from .measure import Measure
 from .own import OwnNetwork
+from .parts import Minibatch, Part, parts_of
 from .precision import Precisions, exactly
+from .pure import Loss, PureCopy
 from .randomness import POSITIVE, hashed
-
-Loss = Callable[[nn.Module, Batch], "Tensor | Mapping[str, Tensor]"]
-"""From a module and a batch to a scalar, or to scalars by name of which one is ``"loss"``.
-
-One that is called ``"weight"`` is what the batch counts for in the mean.
-"""
-
-
-class Part(NamedTuple):
-    """Batches that one pass takes, and what their loss counts for in the mean over all."""
-
-    batches: tuple[Batch, ...]
-    share: float
-    test: bool
-    counts: tuple[float, ...] | None  # of each batch; None where nobody needs to know
-
-    @property
-    def shapes(self) -> tuple:
-        """What a compiled launch depends on."""
-        tensors = arranged.tensors_of(self.batches)
-        return tuple((tuple(t.shape), t.dtype, t.layout) for t in tensors), self.counts
 
 
 class Objective:
@@ -118,26 +95,19 @@ class Objective:
         self.takes_gradients = False
         self.own: OwnNetwork | None = None
         self.answers = Answers()
-        self._written: list[str] = []
-        self._writes_batches = False
-        self._counters: set[tuple[str, str]] = set()  # numbers that a pass changes, by layer
+        self.precisions = Precisions()
+        self.written: set[str] = set()
+        self.writes_batches = False
+        self.counters: set[tuple[str, str]] = set()  # layers and names of what a pass counts
+        self.minibatch: Minibatch | None = None
         self.shown = len(shown)
         known = [arranged.counts(given, count) for given in (shown, held_out)]
         self.samples = None if known[0] is None else sum(known[0])
         self.guessed = count is None
-        self._strides: Tensor | None = None
-        self.precisions = Precisions()
         with put_back(module):  # a copy may hold the user's own layers, and run them
             self.renew()
-            if self.measure.minibatch:
-                self.parts = self._split(shown, known[0])
-                self._strides = self._coprimes(bool(held_out))
-                self._learn(self.parts[0])
-            else:
-                self._learn(Part((shown[0],), 1, False, None))
-                self.parts = self._split(shown, known[0])
-            self.parts += self._split(held_out, known[1], (shown, known[0]))
-            self._try_parts()
+            self.parts = self._split(shown, held_out, *known)
+            trial.try_parts(self)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,18 +119,18 @@ class Objective:
     @property
     def statistics(self) -> str:
         """Where norm layers' statistics come from, for the sequence file."""
-        if self.measure.batch_norm or len(self.norm_sources) < 2:
-            return self.measure.batch_norm or next(iter(self.norm_sources), self.measure.statistics)
-        total = sum(self.norm_sources.values())
+        if self.measure.batch_norm or len(self.copy.sources) < 2:
+            return self.measure.batch_norm or next(iter(self.copy.sources), self.measure.statistics)
+        total = sum(self.copy.sources.values())
         return ", ".join(
-            f"{source} in {n} of {total} layers" for source, n in self.norm_sources.items()
+            f"{source} in {n} of {total} layers" for source, n in self.copy.sources.items()
         )
 
     @property
     def noise(self) -> str:
         """What is random, and from which seed; nothing where nothing is."""
         measure = self.measure
-        if not (measure.minibatch or measure.noise == "point" or self._keys):
+        if not (measure.minibatch or measure.noise == "point" or self.copy.keys):
             return ""
         return f"{measure.noise}, seed {measure.seed}"
 
@@ -178,22 +148,10 @@ class Objective:
 
     def renew(self) -> None:
         """Copy the network anew: a copy that something was tried with may have kept some of it."""
-        network = copied(self.module, self.device)
         with self.seeded(0):  # what prepares a mode may draw, as a layer that is made anew does
-            network.train(self.measure.mode == "train")
-        self.prepare_modes(network)
-        self.norm_sources = norms.sources(network)
-        self._network = _Measured(network, self.given_loss, self.answers)
-        recomputed = self.measure.batch_norm == "recomputed"
-        self._norms = norms.make_pure(self._network, recomputed)
-        self._keys = key_layers(self._network)
-        self._layers = dict(network.named_modules())
-        self._numbers = _numbers(self._layers)
-
-    def prepare_modes(self, network: nn.Module) -> None:
-        """Have a network's norm layers take the statistics that are asked for."""
-        asked = self.measure.batch_norm
-        norms.set_modes(network, None if asked == "recomputed" else asked)
+            self.copy = PureCopy(
+                self.module, self.given_loss, self.answers, self.measure, self.device
+            )
 
     def at(
         self, weights: Weights, buffers: dict[str, Tensor] | None = None, index: int = 0
@@ -255,45 +213,33 @@ class Objective:
         ``index``, an int64 scalar, is the point's number in its grid: the source of randomness.
         Where the loss is weighted, the weight comes last.
         """
-        written = {name: buffers[name].clone() for name in self._written}  # a point's own
+        written = {name: buffers[name].clone() for name in self.written}  # a point's own
         state = {**buffers, **written, **weights, **self.keys(index)}
-        state = {f"network.{name}": value for name, value in state.items()}
         batches = self.chosen(batches, index)
-        self._rewind()
+        self.copy.rewind(self.counters)
         with self.cast():
             if self.measure.batch_norm == "recomputed":
-                state |= norms.recompute(self._norms, self.passes(batches, counts, state))
+                state |= norms.recompute(self.copy.norms, self.passes(batches, counts, state))
                 batches = batches[self.shown :] or batches
                 counts = counts[self.shown :] or counts if counts else None
-            values = [functional_call(self._network, state, (batch,)) for batch in batches]
+            values = [self.copy(state, batch) for batch in batches]
         return self.mean(values, counts)
-
-    def _rewind(self) -> None:
-        """Set what the network counts back to where it begins."""
-        for layer, name in self._counters:
-            state: dict[str, Any] = self._layers[layer].__dict__
-            if (layer, name) in self._numbers:
-                state[name] = self._numbers[layer, name]
-            else:
-                state.pop(name, None)
 
     def passes(
         self, batches: Sequence[Batch], counts: Sequence[float] | None, state: dict[str, Tensor]
     ) -> Iterator[tuple[Callable[[], object], float | None]]:
         """Yield a pass over each batch that is no test, with its samples."""
         for n, batch in enumerate(batches[: self.shown]):
-            run = partial(functional_call, self._network, state, (batch,))
-            yield run, counts[n] if counts else None
+            yield partial(self.copy, state, batch), counts[n] if counts else None
 
     def chosen(self, batches: Sequence[Batch], index: Tensor) -> Sequence[Batch]:
         """Return what a point sees of batches: samples of its own, copies where they are changed.
 
         A part of which samples are drawn is one batch.
         """
-        if self._strides is not None:
-            assert self.samples is not None
-            batches = (arranged.sample(batches[0], self.samples, self._drawn(index)),)
-        if self._writes_batches:
+        if self.minibatch:
+            batches = (self.minibatch.of(batches[0], index),)
+        if self.writes_batches:
             batches = arranged.fresh(tuple(batches))
         return batches
 
@@ -346,221 +292,47 @@ class Objective:
 
     def buffers(self, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Return the network's buffers, those of a state dict where it has them."""
-        own = self._network.network.named_buffers()
-        state = state or {}
-        keys = {key.removeprefix("network.") for key in self._keys}
-        return {
-            name: state.get(name, buffer).to(buffer, copy=True)  # forward may write to them
-            for name, buffer in own
-            if name not in keys
-        }
+        return self.copy.buffers(state)
 
     def keys(self, index: Tensor) -> Weights:
         """Return the keys of dropout layers' noise at a point."""
         point = index if self.measure.noise == "point" else torch.zeros_like(index)
         return {
-            name.removeprefix("network."): hashed(point, self.measure.seed, number + 3)
-            for number, name in enumerate(self._keys)
+            name: hashed(point, self.measure.seed, number + 3)
+            for number, name in enumerate(self.copy.keys)
         }
-
-    def changing(self) -> list[str]:
-        """Return the names of plain attributes of the network that a pass changes."""
-        self.renew()
-        before = _attributes(self._network.network)
-        with put_back(self.module), suppress(Exception):  # it may be why this is asked
-            self.each(self.parts[:1], self.weights())
-        after = _attributes(self._network.network)
-        self.renew()
-        return [name for name, value in after.items() if before.get(name) != value]
-
-    def _split(
-        self,
-        batches: list[Batch],
-        counts: list[float] | None,
-        shown: tuple[list[Batch], list[float] | None] | None = None,
-    ) -> list[Part]:
-        """Return the parts of batches; of held-out ones, where those ``shown`` are given."""
-        test = shown is not None
-        if not batches:
-            return []
-        if counts is None and (
-            self.measure.minibatch or (len(batches) > 1 and not self.answers.weighted)
-        ):
-            raise UserError(arranged.untold(batches))
-        if self.measure.minibatch:
-            assert counts is not None
-            return [Part((self._whole(batches, counts),), 1, test, None)]
-        if self.measure.batch_norm == "recomputed":  # over all shown, before any counts
-            before, counted = shown or ([], [])
-            both = None if counts is None or counted is None else (*counted, *counts)
-            return [Part((*before, *batches), 1, test, both)]
-        shares = [n / sum(counts) for n in counts] if counts else [1 / len(batches)] * len(batches)
-        return [Part((b,), share, test, None) for b, share in zip(batches, shares, strict=True)]
-
-    def _whole(self, batches: list[Batch], counts: list[float]) -> Batch:
-        try:
-            whole = arranged.joined(batches, counts) if len(batches) > 1 else batches[0]
-        except ValueError as fault:
-            raise UserError(
-                f"minibatch: the batches cannot be drawn from together: {fault}."
-            ) from None
-        if not any(size == sum(counts) for size in arranged.sizes(whole)):
-            raise UserError(
-                f"minibatch: no tensor of a batch has its {sum(counts):g} samples as its first "
-                "dimension, so none can be drawn."
-            )
-        return whole
-
-    def _coprimes(self, test: bool) -> Tensor:
-        count, minibatch = int(self.samples or 0), self.measure.minibatch or 0
-        if not 0 < minibatch <= count:
-            raise UserError(f"minibatch = {minibatch}: expected 1 to {count}, the samples given.")
-        if test:
-            raise UserError("test: a minibatch at every point goes without held-out batches.")
-        strides = [n for n in range(1, count + 1) if math.gcd(n, count) == 1]
-        return torch.tensor(strides, device=self.device)
-
-    def _drawn(self, index: Tensor) -> Tensor:
-        """Return the samples of a point: steps around the data, coprime to it, never repeat."""
-        assert self._strides is not None
-        count = int(self.samples or 0)
-        start, stride = (hashed(index, self.measure.seed, salt) & POSITIVE for salt in (1, 2))
-        stride = self._strides[(stride % len(self._strides))[None]][0]
-        steps = torch.arange(self.measure.minibatch or 0, device=self.device)
-        return (start % count + steps * stride) % count
-
-    def _learn(self, first: Part) -> None:
-        """Evaluate a first part: what the values are called, and in what precision.
-
-        And whether gradients are taken, as by a penalty on them.
-        """
-
-        def ask() -> None:
-            self._try(first, self.precisions)
-
-        def ask_with_gradients() -> None:
-            try:
-                ask()
-            except RuntimeError as error:
-                if "require grad" not in str(error):
-                    raise
-                self.takes_gradients = True
-                ask()
-
-        self._settle(ask_with_gradients)
-
-    def _try(self, part: Part, seeing: AbstractContextManager | None = None) -> Tensor:
-        """Return a part's values, and notice what is written to."""
-        given = arranged.fresh(part.batches)
-        flags = [tensor.requires_grad for tensor in arranged.tensors_of(given)]
-        buffers, before = self.buffers(), self.buffers()
-        with seeing or nullcontext():
-            (values,) = self.each([part._replace(batches=given)], self.weights(), buffers)
-        self._written += [
-            name
-            for name, buffer in buffers.items()
-            if name not in self._written and not torch.equal(buffer, before[name])
-        ]
-        numbers = _numbers(self._layers)
-        self._counters |= {k for k, n in numbers.items() if self._numbers.get(k) != n}
-        same = flags == [tensor.requires_grad for tensor in arranged.tensors_of(given)]
-        if not (same and arranged.alike(given, part.batches)):
-            self._writes_batches = True
-        return values
-
-    def _try_parts(self) -> None:
-        """Evaluate every part, before hours are spent on them."""
-        weights: dict[bool, list[float]] = {}
-        for part in self.parts:
-            values = self._settle(partial(self._try, part))
-            if self.answers.weighted:
-                weights.setdefault(part.test, []).append(float(values[-1]))
-        for found in weights.values():
-            wrong = [w for w in found if not 0 <= w < math.inf]
-            if wrong or not sum(found):
-                raise UserError(
-                    f"The loss function returned {[*wrong, 0][0]:g} as weight: expected what a "
-                    "batch counts for in the mean, 0 or more, and more than 0 for some."
-                )
 
     def weights(self) -> Weights:
         """Return the weights that the network was given with."""
-        here = dict(self._network.network.named_parameters())  # but what its mode took away
+        here = dict(self.copy.network.named_parameters())  # but what its mode took away
         return {name: here.get(name, w).detach() for name, w in self.module.named_parameters()}
 
-    def _settle(self, ask: Callable[[], Any]) -> Any:
-        """Ask the copy, and where it fails the user's own network; refuse where that fails, too."""
-        try:
-            return ask()
-        except UserError:
-            raise
-        except Exception as error:  # whatever a user's network or loss raises
-            if self.own is None:
-                self.own = OwnNetwork(self, f"a copy of it fails ({said(error)})")
-                with suppress(Exception):
-                    return ask()
-                self.own = None
-            raise UserError(self._failed(error)) from error
-
-    def _failed(self, error: Exception) -> str:
-        if "Expected more than 1 value per channel" in str(error):
-            return (
-                "batches: one has a single sample, and BatchNorm needs two in train mode: leave "
-                "it out, as drop_last=True does, or measure in eval mode."
-            )
-        if self.measure.minibatch and self._strides is not None:
-            return (
-                f"minibatch: the loss fails on {self.measure.minibatch} samples that were drawn "
-                f"({said(error)}): keep what is no sample, such as weights of classes, out of the "
-                "batch, in the loss itself."
-            )
-        hint = ""
-        if isinstance(error, AttributeError) and error.name == "module":
-            hint = ": it is given the network without DataParallel or the like around it"
-        return f"The loss fails on a batch{hint} ({said(error)})."
-
-
-def _numbers(layers: Mapping[str, nn.Module]) -> dict[tuple[str, str], object]:
-    """Return what layers hold as numbers and texts, by layer and name."""
-    return {
-        (layer, name): value
-        for layer, part in layers.items()
-        for name, value in vars(part).items()
-        if value is None or isinstance(value, int | float | str)
-    }
-
-
-def _attributes(network: nn.Module) -> dict[str, Any]:
-    """Return plain attributes of a network's parts: numbers themselves, of others which they are.
-
-    Of tensors their version too, which tells whether they were written to.
-    """
-    found: dict[str, Any] = {}
-    for layer, part in network.named_modules():
-        for name, value in vars(part).items():
-            plain = value is None or isinstance(value, int | float | str)
-            version = value._version if isinstance(value, Tensor) else None
-            found[f"{layer}.{name}".lstrip(".")] = value if plain else (id(value), version)
-    return found
-
-
-def said(error: Exception) -> str:
-    """Return an exception as a part of a sentence."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200].rstrip(".: ")
-
-
-class _Measured(nn.Module):
-    """A network under its loss: one module, whose weights ``functional_call`` replaces."""
-
-    loss: Loss
-    answers: Answers
-
-    def __init__(self, network: nn.Module, loss: Loss, answers: Answers) -> None:
-        super().__init__()
-        self.network = network
-        self.__dict__["loss"] = loss  # not a part of the network, should it be a module
-        self.__dict__["answers"] = answers
-
-    def forward(self, batch: Batch) -> Tensor:
-        return self.answers.read(self.loss(self.network, batch))
+    def _split(
+        self,
+        shown: list[Batch],
+        held_out: list[Batch],
+        counted: list[float] | None,
+        counted_out: list[float] | None,
+    ) -> list[Part]:
+        """Return all batches in parts, once the loss was asked what it returns."""
+        if self.measure.minibatch:
+            if counted is None:
+                raise UserError(arranged.untold(shown))
+            if held_out:
+                raise UserError("test: a minibatch at every point goes without held-out batches.")
+            size, seed = self.measure.minibatch, self.measure.seed
+            self.minibatch = Minibatch(shown, counted, size, seed, self.device)
+            parts = parts_of([self.minibatch.whole], None)
+            trial.learn(self, parts[0])
+            return parts
+        trial.learn(self, parts_of(shown[:1], None)[0])
+        for batches, counts in ((shown, counted), (held_out, counted_out)):
+            if counts is None and len(batches) > 1 and not self.answers.weighted:
+                raise UserError(arranged.untold(batches))
+        if self.measure.batch_norm != "recomputed":
+            return parts_of(shown, counted) + parts_of(held_out, counted_out, test=True)
+        parts = parts_of(shown, counted, together=True)
+        if held_out:  # over all shown, before any counts
+            both = None if counted is None or counted_out is None else counted + counted_out
+            parts += parts_of(shown + held_out, both, test=True, together=True)
+        return parts

@@ -25,7 +25,8 @@ from .dropout import key_layers
 from .precision import exactly
 
 if TYPE_CHECKING:
-    from .objective import Objective, Part
+    from .objective import Objective
+    from .parts import Part
 
 
 _BELONGS_TO = ("_trainer", "_fabric")
@@ -93,7 +94,7 @@ class OwnNetwork:
                 if name in mine:
                     mine[name].copy_(tensor)
         self.module.train(self.objective.measure.mode == "train")
-        self.objective.prepare_modes(self.module)
+        norms.set_modes(self.module, self.objective.measure.batch_norm)
         parts = dict(self.module.named_modules())
         keys = self.objective.keys(torch.tensor(index))
         for name in key_layers(self.module):

@@ -13,7 +13,7 @@ from .batches import Batch, Count
 from .directions import Plane
 from .errors import UserError
 from .measure import Measure
-from .objective import Loss
+from .pure import Loss
 from .snapshots import Snapshots
 
 WINDOWS = ("travelling", "fixed")

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from .compiling import machine
 from .evaluate import Evaluator, Launcher, Plan
 from .memory import available
-from .objective import said
 from .progress import announce
+from .trial import said
 
 if TYPE_CHECKING:
     from .objective import Objective
