@@ -176,11 +176,6 @@ def _has_own_modes(part: nn.Module) -> bool:
     return type(part).train is not nn.Module.train or type(part).eval is not nn.Module.eval
 
 
-def _tensors(part: nn.Module) -> list[str]:
-    """Return the names of tensors that a layer holds and that are neither weights nor buffers."""
-    return [name for name, value in vars(part).items() if isinstance(value, Tensor)]
-
-
 def _listed(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -197,18 +192,60 @@ def _check_effect(
     before = objective.each(parts, there, buffers, 1)
     elsewhere = there | {name: w for name, w in _moved(there, 1).items() if name in unused}
     after = objective.each(parts, elsewhere, buffers, 1)
-    if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
+    if not _same(before, after):
         return {}  # no gradient reaches them, the loss does
-    layers = dict(objective.module.named_modules())
-    for name in unused:
-        layer = name.rpartition(".")[0]
-        if kept := _tensors(layers[layer]):
+    for layer, name in _kept_tensors(objective.copy.network):
+        kept = f"{layer}.{name}".lstrip(".")
+        beside = [weight for weight in unused if weight.rpartition(".")[0] == layer]
+        if beside or not _same(before, _without(objective, layer, name, parts, there, buffers)):
             raise UserError(
-                f"module: {name} has no effect on the loss, and its layer keeps a tensor of its "
-                f"own, {kept[0]}, which may have been computed from other weights: give a newly "
-                "made network."
+                f"module: {(beside or unused)[0]} has no effect on the loss, and the network keeps "
+                f"{kept}, which may have been computed from other weights: give a newly made one."
             )
     return {"unused": f"{len(unused)} of {len(there)} weights: {_listed(unused)}"}
+
+
+def _same(some: list[Tensor], others: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def _kept_tensors(network: nn.Module) -> list[tuple[str, str]]:
+    """Return layers and names of what holds tensors that are neither weights nor buffers."""
+
+    def held(name: str, value: Any) -> bool:
+        inside = value.values() if isinstance(value, dict) else [value]
+        of_torch = name in ("_parameters", "_buffers")
+        return not of_torch and any(isinstance(thing, Tensor) for thing in inside)
+
+    return [
+        (layer, name)
+        for layer, part in network.named_modules()
+        for name, value in vars(part).items()
+        if held(name, value)
+    ]
+
+
+def _without(
+    objective: Objective,
+    layer: str,
+    name: str,
+    parts: list[Part],
+    there: Weights,
+    buffers: dict[str, Tensor],
+) -> list[Tensor]:
+    """Return what the loss is where a layer has to compute anew what it keeps.
+
+    The same as with it, where it can do without or cannot.
+    """
+    state = vars(dict(objective.copy.network.named_modules())[layer])
+    state[name] = {} if isinstance(state[name], dict) else None
+    try:
+        return objective.each(parts, there, buffers, 1)
+    except Exception:  # a constant that it needs
+        objective.renew()
+        return objective.each(parts, there, buffers, 1)
+    finally:
+        objective.renew()
 
 
 def _without_gradient(
