@@ -237,7 +237,7 @@ def _without(
 
     The same as with it, where it can do without or cannot.
     """
-    state = vars(dict(objective.copy.network.named_modules())[layer])
+    state: dict[str, Any] = dict(objective.copy.network.named_modules())[layer].__dict__
     state[name] = {} if isinstance(state[name], dict) else None
     try:
         return objective.each(parts, there, buffers, 1)
