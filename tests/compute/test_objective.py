@@ -206,7 +206,9 @@ def test_a_networks_loss_with_dropout():
 
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(12, 5, generator=generator), torch.arange(12) % 3
-    network = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 3))
+    network = built(
+        lambda: nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 3))
+    )
     factors = noise_of(nn.Dropout(0.3), (12, 8), Measure(seed=6)).double()
     given = copy.deepcopy(network)
     given[2] = Given(factors)
