@@ -59,8 +59,6 @@ class Plan:
         Whether the loss draws from global generators.
     note : str
         What was tried and dropped, and why.
-    machine : str
-        Where it was measured; elsewhere it does not hold.
     """
 
     way: str = "loop"
@@ -71,7 +69,6 @@ class Plan:
     channels_last: bool = False
     seeded: bool = False
     note: str = ""
-    machine: str = ""
 
     def __str__(self) -> str:
         ways = {

@@ -74,12 +74,7 @@ class _Tuning:
             for launcher in self.launchers.values():
                 launcher.close()
         launches = max(1, round(min(best.rate * TILE_SECONDS, LARGEST_TILE) / best.launch))
-        return replace(
-            best,
-            tile=launches * best.launch,
-            note="; ".join(self.notes),
-            machine=place_of(self.objective),
-        )
+        return replace(best, tile=launches * best.launch, note="; ".join(self.notes))
 
     def _found(self, points: int, compiling: bool | None) -> Plan:
         if self.objective.own:
@@ -134,7 +129,7 @@ class _Tuning:
             return
         workers = torch.get_num_threads()
         if 32 * seconds < LONGEST_LAUNCH:  # small enough that many fit the cache together
-            yield Plan("compiled", 32, workers)
+            yield Plan("compiled", 64 if seconds < 0.003 else 32, workers)
         if seconds > 0.003:  # large enough to be worth a call of its own
             yield Plan("compiled", 1, workers)
             if any(w.ndim == 4 for w in self.evaluator.state[1].values()):
@@ -234,6 +229,6 @@ def sample(count: int) -> Sample:
 
 
 def place_of(objective: Objective) -> str:
-    """Return where a plan holds: the machine, its threads, the device."""
+    """Return where a plan holds: on which machine and device, with how many threads."""
     mark = zlib.crc32(machine(objective.device).encode())
     return f"{mark:08x}, {objective.device}, {torch.get_num_threads()} threads"
