@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -33,6 +34,9 @@ DISTANCES = (0.1, 1.0)
 
 SAME, REPEATED = 2e-6, 2e-5
 """Relative differences: of a copy that is the network, of one network that is asked twice."""
+
+PARTS, BATCHES = 8, 256
+"""Of how many parts a copy is held against the network, and of how many batches the mean."""
 
 
 def check_network(
@@ -65,7 +69,7 @@ def check_network(
 def _checked(
     objective: Objective, weights: Weights, buffers: dict[str, Tensor], kept: Kept
 ) -> dict[str, str]:
-    parts = objective.parts[:1] + objective.parts[1:][-1:]
+    parts = _spread(objective.parts, PARTS)
     places = [_moved(weights, 0, distance) for distance in DISTANCES]
     own = objective.own or OwnNetwork(objective)
 
@@ -130,6 +134,39 @@ def _moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weigh
     return moved
 
 
+def _spread(things: list[Any], most: int) -> list[Any]:
+    """Return as many as that, evenly spaced, the first and the last among them."""
+    count = min(len(things), most)
+    return [things[round(k * (len(things) - 1) / max(count - 1, 1))] for k in range(count)]
+
+
+class Steadiness:
+    """Whether one point keeps its loss, whatever has been evaluated meanwhile.
+
+    It is asked now, and again at every ``check``: what a loss counts or keeps may show late.
+    """
+
+    def __init__(self, objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> None:
+        self._ask = partial(objective.at, weights, buffers)
+        self._first = self._ask()
+
+    def check(self) -> None:
+        """Refuse a loss that has changed.
+
+        Raises
+        ------
+        UserError
+            With both values.
+        """
+        now = self._ask()
+        if not _close(self._first, now, REPEATED):
+            raise UserError(
+                f"The loss of the same weights was {_number(self._first)} and is now "
+                f"{_number(now)}: it counts or keeps something from pass to pass, so no frame is "
+                "what it seems. Make the loss a function of network and batch alone."
+            )
+
+
 def _close(one: Tensor, other: Tensor, tolerance: float = SAME) -> bool:
     if one.shape != other.shape:
         return False
@@ -137,7 +174,7 @@ def _close(one: Tensor, other: Tensor, tolerance: float = SAME) -> bool:
 
 
 def _number(values: Tensor) -> str:
-    return f"{float(values[0]):.6g}"
+    return f"{float(values[0]):.8g}"
 
 
 def _traits(objective: Objective) -> str:
@@ -281,15 +318,22 @@ def check_mean(objective: Objective, weights: Weights, buffers: dict[str, Tensor
     """
     if objective.answers.weighted or not objective.guessed or objective.samples is None:
         return
-    shown = [batch for part in objective.parts if not part.test for batch in part.batches]
-    known = arranged.counts(shown, None)
-    if known is None or (len(shown) == 1 and not objective.measure.minibatch):
-        return
-    ask = _plainly(objective, _moved(weights, 0), buffers)
-    for whole, pieces, counted in _divisions(shown, [int(n) for n in known]):
+    with put_back(objective.module):  # a copy may hold the user's own layers, and run them
+        ask = _plainly(objective, _moved(weights, 0), buffers)
+        for test in (False, True):
+            parts = [part.batches for part in objective.parts if part.test == test]
+            batches = [batch for given in parts for batch in given]
+            known = arranged.counts(batches, None)
+            if known and (len(batches) > 1 or objective.minibatch):
+                _check_divisions(ask, _divisions(batches, [int(n) for n in known]))
+
+
+def _check_divisions(
+    ask: Callable[[Any], float], divisions: Iterable[tuple[Any, list[Any], list[int]]]
+) -> None:
+    for whole, pieces, counted in divisions:
         try:
-            with put_back(objective.module):
-                together, *apart = (ask(batch) for batch in (whole, *pieces))
+            together, *apart = (ask(batch) for batch in (whole, *pieces))
         except _Drawn:
             return
         except Exception:  # a network or a loss that takes batches of one size only
@@ -353,19 +397,15 @@ class _Drawn(Exception):
 
 
 def _divisions(batches: list[Any], counts: list[int]) -> Iterable[tuple[Any, list[Any], list[int]]]:
-    """Yield samples together, apart, and how many: of two batches, and of the first one."""
-    first, last = 0, len(batches) - 1
-    if last:
-        both = [batches[first], batches[last]]
-        counted = [counts[first], counts[last]]
+    """Yield samples together, apart, and how many: of the first batch, and of it and others."""
+    if (count := counts[0]) > 1:
+        some = max(1, count // 3)
+        with suppress(UserError):  # what cannot be taken apart
+            pieces = [
+                arranged.piece(batches[0], count, *ends) for ends in ((0, some), (some, count))
+            ]
+            yield batches[0], pieces, [some, count - some]
+    for n in _spread(list(range(1, len(batches))), BATCHES):
+        both, counted = [batches[0], batches[n]], [counts[0], counts[n]]
         with suppress(ValueError):  # they do not go together
             yield arranged.joined(both, counted), both, counted
-    if (count := counts[first]) > 1:
-        some = max(1, count // 3)
-        try:
-            pieces = [
-                arranged.piece(batches[first], count, *ends) for ends in ((0, some), (some, count))
-            ]
-        except UserError:  # what cannot be taken apart
-            return
-        yield batches[first], pieces, [some, count - some]

@@ -34,7 +34,7 @@ def copied(module: nn.Module, device: torch.device) -> nn.Module:
     Raises
     ------
     UserError
-        For a network that is not there as a whole.
+        For a network that is not there as a whole, or cannot be copied.
     """
     _check(module)
     # What old weight_norm, pruning and the like left: made anew from the weights at each pass.
@@ -48,7 +48,13 @@ def copied(module: nn.Module, device: torch.device) -> nn.Module:
         made = copy.deepcopy(module, dict(memo))
     except Exception:  # whatever a user's own attribute raises
         shared = {id(value): value for value in _uncopyable(module, memo)}
-        made = copy.deepcopy(module, memo | shared)
+        try:
+            made = copy.deepcopy(module, memo | shared)
+        except Exception as error:
+            raise UserError(
+                f"module: Python cannot copy this {type(module).__name__} ({error}): take out of "
+                "it what cannot be copied, or give it a __deepcopy__ that works."
+            ) from error
 
     def there(tensor: Tensor) -> Tensor:
         return torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor.to(device)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from . import randomness
 from .batches import Batch, gathered
-from .check import check_mean, check_network
+from .check import Steadiness, check_mean, check_network
 from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .evaluate import Evaluator, Plan
@@ -80,6 +80,7 @@ class SurfaceJob:
         self._names = list(weights_of(module))
         self.plane = surface.plane or self._random_plane()
         self.mark, self.opaque = self._fingerprint()  # before anything of the user's is run
+        self._before = self._code()
         self.objective = self._objective(surface.measure, self.test)
         if surface.tolerance and len(self.objective.names) > 1:
             raise UserError("tolerance: a refined surface has its loss only, no metrics beside it.")
@@ -123,10 +124,24 @@ class SurfaceJob:
             buffers = objective.buffers(state)
             self.found |= check_network(objective, weights, buffers)
             check_mean(objective, weights, buffers)
+        if "unused" in self.found and self._code() != self._before:
+            raise UserError(
+                f"loss: without effect on it are {self.found['unused']}, and it or the network "
+                "keeps something from pass to pass, which may have been computed from other "
+                "weights: have it keep nothing."
+            )
+        self.steadiness = Steadiness(self.objective, weights, self.objective.buffers(state))
 
     def weights(self, state: State) -> dict[str, Tensor]:
         """Return the weights of a state dict."""
         return {name: state[name] for name in self._names}
+
+    def _code(self) -> str:
+        """Return a digest of network and loss, with all that they reach."""
+        fingerprint = Fingerprint()
+        fingerprint.add_network("network", self.surface.module)
+        fingerprint.add("loss", self.surface.loss)
+        return fingerprint.digest()
 
     def _fingerprint(self) -> tuple[str, list[str]]:
         """Return a digest of all that decides on the values, and what it could not see through."""
@@ -195,7 +210,12 @@ class SurfaceJob:
         ):
             finish = self._refined if self.surface.tolerance else self._measured
             due = time.monotonic() + PUBLISH_EVERY
-            for _ in finish(missing, plan.tile, evaluate, bar):
+            for t in finish(missing, plan.tile, evaluate, bar):
+                try:
+                    self.steadiness.check()
+                except UserError:
+                    self.file(t).unlink()
+                    raise
                 if (started := time.monotonic()) > due:
                     publish()
                     # A large file takes long to write, and is written the more seldom.
@@ -261,7 +281,7 @@ class SurfaceJob:
 
     def _measured(
         self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
-    ) -> Iterator[None]:
+    ) -> Iterator[int]:
         """Measure whole frames, their tiles in one stream, so that no worker waits between."""
         everything = np.arange(self.points)
         due: dict[int, tuple[int, list[Tile]]] = {}
@@ -274,10 +294,10 @@ class SurfaceJob:
                 bar.update(sum(len(tile.points) for tile in tiles if tile.file.exists()))
                 yield from todo
 
-        def finished() -> Iterator[None]:
+        def finished() -> Iterator[int]:
             for t in [t for t, (left, _) in due.items() if not left]:
                 self._finish(t, np.concatenate([np.load(tile.file) for tile in due.pop(t)[1]]))
-                yield
+                yield t
 
         for tile, values in evaluate(stream()):
             keep(tile.file, values)
@@ -289,7 +309,7 @@ class SurfaceJob:
 
     def _refined(
         self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
-    ) -> Iterator[None]:
+    ) -> Iterator[int]:
         """Refine frame after frame, each beginning with what the one before it taught."""
         for t in missing:
             before = self.frame(t - 1) if t else None
@@ -311,7 +331,7 @@ class SurfaceJob:
             )
             self._finish(t, refined.loss.reshape(-1, 1), refined.evaluated, refined.error)
             bar.update(int((refined.evaluated == 2).sum()))
-            yield
+            yield t
 
     def _finish(
         self, t: int, values: NDArray, evaluated: NDArray | None = None, error: float = 0.0

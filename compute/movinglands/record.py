@@ -22,14 +22,15 @@ def describe(job: SurfaceJob) -> SurfaceData:
     """Gather all that is known before any frame is evaluated."""
     count = len(job.snapshots)
     origin, minimizer = np.zeros((count, 2)), np.full((count, 3), np.nan)
-    losses = []
+    losses, true = [], job.true
     for t in job.finite:
         state = job.snapshots[t]
         weights = {n: w.to(job.device) for n, w in job.weights(state).items()}
         minimizer[t, :2] = job.plane.project(weights)
-        parts = job.true.each(job.true.parts, weights, job.true.buffers(state))
-        minimizer[t, 2] = job.true.assemble(parts)[0].item()
-        losses.append([value[0].item() for value in parts])
+        parts = true.each(true.parts, weights, true.buffers(state))
+        minimizer[t, 2] = true.assemble(parts)[0].item()
+        counting = [not true.answers.weighted or value[-1] > 0 for value in parts]
+        losses.append([float(v[0]) if c else 0.0 for v, c in zip(parts, counting, strict=True)])
     _check_losses(np.array(losses))
     for t in job.snapshots.diverged:  # stays where it was last seen
         before = max((known for known in job.finite if known < t), default=job.finite[0])

@@ -6,10 +6,12 @@ and never meets half of it.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
+from .copies import put_back
 from .errors import UserError
 from .job import SurfaceJob
 from .journal import FOLDER, alone, begin, check_room, discard, journal_of
@@ -71,7 +73,7 @@ def compute_sequence(
     where = choose_device(device, ray)
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
+    with alone(path), ExitStack() as stack:
         folder = journal / FOLDER
         jobs = {name: SurfaceJob(surface, folder / name, where) for name, surface in given.items()}
         for job in jobs.values():
@@ -82,6 +84,7 @@ def compute_sequence(
         if not begin(path, journal, marks, opaque, restart, replace):
             return False
         for job in jobs.values():
+            stack.enter_context(put_back(job.surface.module))
             job.check()
         described = {name: describe(job) for name, job in jobs.items()}
 
