@@ -94,9 +94,12 @@ def _checked(
     same = _close(copys, owns, SAME if objective.device.type == "cpu" else REPEATED)
     if fault or not (same and repeats):
         _check_repeats(objective, own, ask)
-        found = fault or f"it gives {_number(copys)} where yours gives {_number(owns)}"
+        found = fault
         if not fault and same:
             found = f"it gives {_number(copys)} and then {_number(again)}"
+        elif not fault:
+            worst = slice(int((copys - owns).nan_to_num().abs().argmax()), None)
+            found = f"it gives {_number(copys[worst])} where yours gives {_number(owns[worst])}"
         objective.own = OwnNetwork(
             objective, f"a copy of it will not do: {found}; {_traits(objective)}"
         )
