@@ -33,6 +33,9 @@ COMPILING_PAYS = 60.0
 LONGEST_LAUNCH = 2.0
 """Seconds beyond which no launch is tried: memory grows with it, speed no more."""
 
+LITTLE = 2**20
+"""Bytes that a point computes, below which 64 of them are compiled together, else 32."""
+
 TILE_SECONDS = 2.0
 """What a tile, the unit of resuming, is made to take."""
 
@@ -129,7 +132,8 @@ class _Tuning:
             return
         workers = torch.get_num_threads()
         if 32 * seconds < LONGEST_LAUNCH:  # small enough that many fit the cache together
-            yield Plan("compiled", 64 if seconds < 0.003 else 32, workers)
+            little = self.objective.precisions.nbytes < LITTLE
+            yield Plan("compiled", 64 if little else 32, workers)
         if seconds > 0.003:  # large enough to be worth a call of its own
             yield Plan("compiled", 1, workers)
             if any(w.ndim == 4 for w in self.evaluator.state[1].values()):
