@@ -10,7 +10,6 @@ own network is evaluated, slowly; where that does not give one value either, not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from types import MethodType
 from typing import Any
@@ -18,15 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import batches as arranged
-from . import norms
-from .copies import Kept, copied, put_back
+from .copies import Kept, put_back
 from .directions import Weights
 from .errors import UserError
 from .objective import Objective
 from .own import OwnNetwork, modules_with
 from .parts import Part
-from .randomness import states
 from .trial import changing, said
 
 DISTANCES = (0.1, 1.0)
@@ -35,8 +31,8 @@ DISTANCES = (0.1, 1.0)
 SAME, REPEATED = 2e-6, 2e-5
 """Relative differences: of a copy that is the network, of one network that is asked twice."""
 
-PARTS, BATCHES = 8, 256
-"""Of how many parts a copy is held against the network, and of how many batches the mean."""
+PARTS = 8
+"""Of how many parts at most a copy is held against the network."""
 
 
 def check_network(
@@ -69,8 +65,8 @@ def check_network(
 def _checked(
     objective: Objective, weights: Weights, buffers: dict[str, Tensor], kept: Kept
 ) -> dict[str, str]:
-    parts = _spread(objective.parts, PARTS)
-    places = [_moved(weights, 0, distance) for distance in DISTANCES]
+    parts = spread(objective.parts, PARTS)
+    places = [moved(weights, 0, distance) for distance in DISTANCES]
     own = objective.own or OwnNetwork(objective)
 
     def ask(whom: Any, where: Sequence[Weights] = places) -> Tensor:
@@ -128,19 +124,20 @@ def _asked(ask: Callable[[Any], Tensor], whom: Objective | OwnNetwork) -> tuple[
         return torch.empty(0), said(error)
 
 
-def _moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weights:
+def moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weights:
+    """Return weights moved by noise, so far as a multiple of each tensor's mean magnitude."""
     generator = torch.Generator().manual_seed(seed)
-    moved = {}
+    found = {}
     for name, w in weights.items():
         real = torch.view_as_real(w) if w.is_complex() else w
         noise = torch.randn(real.shape, generator=generator).to(real.device)
         step = distance * real.float().abs().mean().clamp(min=1e-3) * noise
         there = (real.float() + step).to(real.dtype) if real.dtype != torch.float64 else real + step
-        moved[name] = torch.view_as_complex(there) if w.is_complex() else there
-    return moved
+        found[name] = torch.view_as_complex(there) if w.is_complex() else there
+    return found
 
 
-def _spread(things: list[Any], most: int) -> list[Any]:
+def spread(things: list[Any], most: int) -> list[Any]:
     """Return as many as that, evenly spaced, the first and the last among them."""
     count = min(len(things), most)
     return [things[round(k * (len(things) - 1) / max(count - 1, 1))] for k in range(count)]
@@ -233,7 +230,7 @@ def _check_effect(
     if not unused:
         return {}
     before = objective.each(parts, there, buffers, 1)
-    elsewhere = there | {name: w for name, w in _moved(there, 1).items() if name in unused}
+    elsewhere = there | {name: w for name, w in moved(there, 1).items() if name in unused}
     after = objective.each(parts, elsewhere, buffers, 1)
     if not _same(before, after):
         return {}  # no gradient reaches them, the loss does
@@ -307,111 +304,3 @@ def _without_gradient(
     except RuntimeError:  # not to be differentiated
         return list(there)
     return [name for name, g in zip(leaves, gradients, strict=True) if g is None]
-
-
-def check_mean(objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> None:
-    """Refuse batches whose losses do not go together by the samples that were guessed.
-
-    The loss of samples together must be the mean of the losses of some and the rest, as it is not
-    where a loss is a mean over tokens, pixels that are labelled, or weights of classes. Norm
-    layers take stored statistics meanwhile and nothing is dropped. What is random otherwise, or
-    does not go together or apart, cannot be checked.
-
-    Raises
-    ------
-    UserError
-        Where it is not.
-    """
-    if objective.answers.weighted or not objective.guessed or objective.samples is None:
-        return
-    with put_back(objective.module):  # a copy may hold the user's own layers, and run them
-        ask = _plainly(objective, _moved(weights, 0), buffers)
-        for test in (False, True):
-            parts = [part.batches for part in objective.parts if part.test == test]
-            batches = [batch for given in parts for batch in given]
-            known = arranged.counts(batches, None)
-            if known and (len(batches) > 1 or objective.minibatch):
-                _check_divisions(ask, _divisions(batches, [int(n) for n in known]))
-
-
-def _check_divisions(
-    ask: Callable[[Any], float], divisions: Iterable[tuple[Any, list[Any], list[int]]]
-) -> None:
-    for whole, pieces, counted in divisions:
-        try:
-            together, *apart = (ask(batch) for batch in (whole, *pieces))
-        except _Drawn:
-            return
-        except Exception:  # a network or a loss that takes batches of one size only
-            continue
-        mean = sum(n * value for n, value in zip(counted, apart, strict=True)) / sum(counted)
-        if abs(mean - together) > 3e-5 * max(abs(mean), abs(together)) + 1e-6:
-            raise UserError(
-                f"batches: the loss of {sum(counted)} samples is {together:.6g} together, but "
-                f"{mean:.6g} as the mean of {' and '.join(map(str, counted))}, so it is no mean "
-                'over samples: return {"loss": ..., "weight": ...} with what it is the mean of '
-                "(tokens, labelled pixels, sums of class weights), keep what is no sample out of "
-                "the batch, or say that samples count, as in count=lambda batch: len(batch[1])."
-            )
-
-
-def _plainly(
-    objective: Objective, weights: Weights, buffers: dict[str, Tensor]
-) -> Callable[[Any], float]:
-    """Return what gives a batch's loss without noise, or raises where it draws all the same."""
-    own = objective.own
-    network = own.module if own else copied(objective.module, objective.device)
-    device = own.device if own else objective.device
-
-    def prepare() -> None:
-        network.train()  # as what merges adapters needs it
-        with torch.no_grad():
-            for named, given in (
-                (network.named_parameters(), weights),
-                (network.named_buffers(), buffers),
-            ):
-                for name, tensor in named:
-                    if name in given:
-                        tensor.copy_(given[name])
-        network.train(objective.measure.mode == "train")
-        norms.set_modes(network, "stored")
-        for part in network.modules():
-            if isinstance(part, nn.modules.dropout._DropoutNd):
-                part.eval()
-
-    def ask(batch: Any) -> float:
-        with (
-            put_back(network),
-            torch.set_grad_enabled(objective.takes_gradients),
-            objective.seeded(1),
-        ):
-            prepare()
-            unstable = "batch" in norms.sources(network)
-            before = states(objective.device)
-            given = arranged.fresh(arranged.moved(batch, device))
-            values = objective.answers.read(objective.given_loss(network, given))
-            same = states(objective.device) == before
-        if unstable or not same:
-            raise _Drawn
-        return float(values[0])
-
-    return ask
-
-
-class _Drawn(Exception):
-    """A batch's loss is not that batch's alone."""
-
-
-def _divisions(batches: list[Any], counts: list[int]) -> Iterable[tuple[Any, list[Any], list[int]]]:
-    """Yield samples together, apart, and how many: of the first batch, and of it and others."""
-    if (count := counts[0]) > 1:
-        some = max(1, count // 3)
-        with suppress(UserError):  # what cannot be taken apart
-            pieces = [
-                arranged.piece(batches[0], count, *ends) for ends in ((0, some), (some, count))
-            ]
-            yield batches[0], pieces, [some, count - some]
-    for n in _spread(list(range(1, len(batches))), BATCHES):
-        both, counted = [batches[0], batches[n]], [counts[0], counts[n]]
-        with suppress(ValueError):  # they do not go together
-            yield arranged.joined(both, counted), both, counted

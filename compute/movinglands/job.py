@@ -20,13 +20,14 @@ from tqdm import tqdm
 
 from . import randomness
 from .batches import Batch, gathered
-from .check import Steadiness, check_mean, check_network
+from .check import Steadiness, check_network
 from .directions import Plane, random_plane, weights_of
 from .errors import UserError
 from .evaluate import Evaluator, Plan
 from .files import write_whole
 from .fingerprint import Fingerprint
 from .journal import keep
+from .means import check_mean
 from .measure import Measure
 from .objective import Objective
 from .progress import progress

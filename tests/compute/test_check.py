@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune, weight_norm
 
-from movinglands.check import check_mean, check_network
+from movinglands.check import check_network
 from movinglands.directions import random_plane, weights_of
 from movinglands.errors import UserError
 from movinglands.evaluate import Evaluator, Plan, grid
+from movinglands.means import check_mean
 from movinglands.measure import Measure
 from movinglands.objective import Objective
 
