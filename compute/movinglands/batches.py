@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
@@ -19,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from .errors import UserError
+from .code_descriptions import slots_of
+from .errors import UserError, said
 from .memory import available
 
 Batch = Any
@@ -66,12 +68,13 @@ def _rebuilt(part: Any, walk: Callable[[Any], Any]) -> Any:
         return PackedSequence(walk(data), lengths, walk(order), walk(back))
     if isinstance(part, tuple):
         items = [walk(item) for item in part]
-        if all(map(_same, items, part)):
+        if all(map(operator.is_, items, part)):
             return part
         return type(part)(*items) if hasattr(part, "_fields") else tuple.__new__(type(part), items)
     if isinstance(part, MappingProxyType):
         values = {key: walk(value) for key, value in part.items()}
-        return part if all(map(_same, values.values(), part.values())) else MappingProxyType(values)
+        same = all(map(operator.is_, values.values(), part.values()))
+        return part if same else MappingProxyType(values)
     held = _held(part)
     changed = {key: new for key, old in held.items() if (new := walk(old)) is not old}
     if not changed:
@@ -89,10 +92,6 @@ def _rebuilt(part: Any, walk: Callable[[Any], Any]) -> Any:
     return made
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is other
-
-
 def _held(part: Any) -> dict[tuple[str, Any], Any]:
     """Return the parts of an object, by how they are reached."""
     held: dict[tuple[str, Any], Any] = {}
@@ -100,13 +99,8 @@ def _held(part: Any) -> dict[tuple[str, Any], Any]:
         held |= {("item", key): value for key, value in dict.items(part)}
     elif isinstance(part, list):
         held |= {("item", n): value for n, value in enumerate(list.__iter__(part))}
-    held |= {("attribute", key): value for key, value in getattr(part, "__dict__", {}).items()}
-    for cls in type(part).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(part, name):
-                held["attribute", name] = getattr(part, name)
-    return held
+    attributes = getattr(part, "__dict__", {}) | slots_of(part)
+    return held | {("attribute", key): value for key, value in attributes.items()}
 
 
 def mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -127,8 +121,8 @@ def fresh(batch: Batch) -> Batch:
 
 def alike(one: Batch, other: Batch) -> bool:
     """Tell whether a fresh batch is still what it was made from."""
-    pairs = list(zip(_content(one), _content(other), strict=False))
-    return len(_content(one)) == len(_content(other)) and all(_equal(*pair) for pair in pairs)
+    some, others = _content(one), _content(other)
+    return len(some) == len(others) and all(map(_equal, some, others))
 
 
 def _content(batch: Batch) -> list[Any]:
@@ -232,8 +226,7 @@ def counts(batches: Sequence[Batch], count: Count | None) -> list[float] | None:
             answer = count(batch)
         except Exception as error:  # whatever the user's function raises
             raise UserError(
-                f"count: it fails on batch {number} ({type(error).__name__}: {error}), expected a "
-                "number of samples."
+                f"count: it fails on batch {number} ({said(error)}), expected a number of samples."
             ) from error
         try:
             value = float(answer)

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from .copies import Kept, put_back
 from .directions import Weights
-from .errors import UserError
+from .errors import UserError, said
 from .objective import Objective
 from .own import OwnNetwork, modules_with
 from .parts import Part
-from .trial import changing, said
+from .trial import changing
 
 DISTANCES = (0.1, 1.0)
 """How far weights are moved for the check, in means of their magnitude: near, and at the rim."""
@@ -99,6 +99,7 @@ def _checked(
         objective.own = OwnNetwork(
             objective, f"a copy of it will not do: {found}; {_traits(objective)}"
         )
+        return {}
     return _check_effect(objective, parts[:1], places[0], buffers)
 
 
@@ -292,8 +293,6 @@ def _without_gradient(
     objective: Objective, parts: list[Part], there: Weights, buffers: dict[str, Tensor]
 ) -> list[str]:
     """Return the names of weights that the loss has no gradient by: all, where it has none."""
-    if objective.own:
-        return []
     leaves = {name: w.detach().clone().requires_grad_() for name, w in there.items()}
     number = torch.tensor(1, device=objective.device)
     try:

@@ -124,12 +124,19 @@ def named(kind: str, values: Mapping[str, Any]) -> Parts:
 
 def attributes(thing: Any) -> Parts:
     """Describe what a thing keeps in its dict and in slots."""
-    slots, computed = declared(type(thing))  # type: ignore[arg-type]
+    _, computed = declared(type(thing))  # type: ignore[arg-type]
     kept = {n: v for n, v in instance_dict(thing).items() if n not in computed}
+    return named("attribute", kept | slots_of(thing))
+
+
+def slots_of(thing: Any) -> dict[str, Any]:
+    """Return what is in an object's slots."""
+    slots, _ = declared(type(thing))  # type: ignore[arg-type]
+    held = {}
     for name, slot in slots:
         with contextlib.suppress(AttributeError):  # nothing in it
-            kept[name] = slot.__get__(thing)
-    return named("attribute", kept)
+            held[name] = slot.__get__(thing)
+    return held
 
 
 @functools.lru_cache(1024)

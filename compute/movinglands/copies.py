@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import sys
-import sysconfig
 from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from .code_descriptions import library, module_of, slots_of
 from .errors import UserError
 
 _OWN = ("_parameters", "_buffers", "_modules")
@@ -186,12 +185,9 @@ class Kept:
             thing
         ):
             inside = [getattr(thing, "__dict__", ())]
-            for cls in type(thing).__mro__:
-                slots = cls.__dict__.get("__slots__", ())
-                for name in [slots] if isinstance(slots, str) else slots:
-                    if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
-                        inside.append(value := getattr(thing, name))
-                        self._undo.append(partial(object.__setattr__, thing, name, value))
+            for name, value in slots_of(thing).items():
+                inside.append(value)
+                self._undo.append(partial(object.__setattr__, thing, name, value))
         else:
             return
         for value in inside:
@@ -215,10 +211,7 @@ def _is_plain(thing: Any) -> bool:
 
 def is_own(cls: type) -> bool:
     """Tell whether a class is the user's own: neither Python's nor of an installed package."""
-    home = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    builtin = cls.__module__ in sys.builtin_module_names
-    paths = {sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")}
-    return not builtin and not (home and home.startswith(tuple(paths)))
+    return library(module_of(cls)) is None
 
 
 @contextmanager

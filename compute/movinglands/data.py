@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from . import recipe
 from .errors import UserError
+from .memory import total
 from .progress import progress
 
 HELD_OUT = 0.2
@@ -129,14 +130,12 @@ def _read(chosen: Sequence[tuple[_Split, int]], data: recipe.Data) -> Tensor:
 
 def _room(count: int, channels: int, data: recipe.Data) -> Tensor:
     needed = 4 * count * channels * data.size**2
-    if hasattr(os, "sysconf"):  # Windows does not tell
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > memory:
-            raise UserError(
-                f"data.limit = {data.limit}: {count} images of {data.size} x {data.size} in "
-                f"{channels} channels take {needed / 1e9:.1f} GB of memory, there are "
-                f"{memory / 1e9:.1f} GB: take fewer or smaller ones."
-            )
+    if needed > (memory := total()):
+        raise UserError(
+            f"data.limit = {data.limit}: {count} images of {data.size} x {data.size} in "
+            f"{channels} channels take {needed / 1e9:.1f} GB of memory, there are "
+            f"{memory / 1e9:.1f} GB: take fewer or smaller ones."
+        )
     return torch.empty(count, channels, data.size, data.size)
 
 

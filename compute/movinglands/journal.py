@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .errors import UserError
 from .files import write_whole
+from .memory import total
 from .sequence import finished_frames, open_sequence
 
 NOTE = "surfaces.json"
@@ -133,9 +134,7 @@ def check_room(path: Path, points: int, frames: int, missing: int, values: int =
         raise UserError(
             f"{asked} {_gb(needed)} of disk, {_gb(free)} are free: ask for a lower resolution."
         )
-    if not hasattr(os, "sysconf"):  # Windows does not tell
-        return
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = total()
     needed = points * (32 + 8 * values)  # a frame's coordinates and values
     if needed > memory:
         raise UserError(

@@ -16,6 +16,7 @@ from .copies import copied, put_back
 from .directions import Weights
 from .errors import UserError
 from .objective import Objective
+from .own import put_in_place
 from .randomness import states
 
 BATCHES = 256
@@ -77,16 +78,7 @@ def _plainly(
     device = own.device if own else objective.device
 
     def prepare() -> None:
-        network.train()  # as what merges adapters needs it
-        with torch.no_grad():
-            for named, given in (
-                (network.named_parameters(), weights),
-                (network.named_buffers(), buffers),
-            ):
-                for name, tensor in named:
-                    if name in given:
-                        tensor.copy_(given[name])
-        network.train(objective.measure.mode == "train")
+        put_in_place(network, weights, buffers, objective.measure.mode)
         norms.set_modes(network, "stored")
         for part in network.modules():
             if isinstance(part, nn.modules.dropout._DropoutNd):

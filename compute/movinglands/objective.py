@@ -219,18 +219,22 @@ class Objective:
         self.copy.rewind(self.counters)
         with self.cast():
             if self.measure.batch_norm == "recomputed":
-                state |= norms.recompute(self.copy.norms, self.passes(batches, counts, state))
+                run = partial(self.copy, state)
+                state |= norms.recompute(self.copy.norms, self.passes(batches, counts, run))
                 batches = batches[self.shown :] or batches
                 counts = counts[self.shown :] or counts if counts else None
             values = [self.copy(state, batch) for batch in batches]
         return self.mean(values, counts)
 
     def passes(
-        self, batches: Sequence[Batch], counts: Sequence[float] | None, state: dict[str, Tensor]
+        self,
+        batches: Sequence[Batch],
+        counts: Sequence[float] | None,
+        run: Callable[[Batch], object],
     ) -> Iterator[tuple[Callable[[], object], float | None]]:
         """Yield a pass over each batch that is no test, with its samples."""
         for n, batch in enumerate(batches[: self.shown]):
-            yield partial(self.copy, state, batch), counts[n] if counts else None
+            yield partial(run, batch), counts[n] if counts else None
 
     def chosen(self, batches: Sequence[Batch], index: Tensor) -> Sequence[Batch]:
         """Return what a point sees of batches: samples of its own, copies where they are changed.

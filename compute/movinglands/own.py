@@ -87,13 +87,7 @@ class OwnNetwork:
             for name in _BELONGS_TO:
                 if name in vars(part):
                     vars(part)[name] = None
-        self.module.train()
-        mine = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        with torch.no_grad():
-            for name, tensor in {**weights, **buffers}.items():
-                if name in mine:
-                    mine[name].copy_(tensor)
-        self.module.train(self.objective.measure.mode == "train")
+        put_in_place(self.module, weights, buffers, self.objective.measure.mode)
         norms.set_modes(self.module, self.objective.measure.batch_norm)
         parts = dict(self.module.named_modules())
         keys = self.objective.keys(torch.tensor(index))
@@ -106,7 +100,8 @@ class OwnNetwork:
         chosen = [arranged.moved(batch, self.device) for batch in objective.chosen(batches, number)]
         with objective.cast():
             if objective.measure.batch_norm == "recomputed":
-                norms.recompute_in_place(self.module, self._passes(chosen, counts))
+                run = partial(objective.given_loss, self.module)
+                norms.recompute_in_place(self.module, objective.passes(chosen, counts, run))
                 shown = objective.shown
                 chosen = chosen[shown:] or chosen
                 counts = counts[shown:] or counts if counts else None
@@ -114,12 +109,21 @@ class OwnNetwork:
             values = [read(objective.given_loss(self.module, batch)) for batch in chosen]
         return objective.mean(values, counts)
 
-    def _passes(
-        self, batches: Sequence[Batch], counts: Sequence[float] | None
-    ) -> Iterator[tuple[Callable[[], object], float | None]]:
-        for n, batch in enumerate(batches[: self.objective.shown]):
-            run = partial(self.objective.given_loss, self.module, batch)
-            yield run, counts[n] if counts else None
+
+def put_in_place(
+    module: nn.Module, weights: Weights, buffers: dict[str, Tensor], mode: str
+) -> None:
+    """Give a network those weights and buffers that it has, in train mode, and then set its mode.
+
+    In this order, as what merges adapters into weights on eval() needs it.
+    """
+    module.train()
+    mine = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    with torch.no_grad():
+        for name, tensor in {**weights, **buffers}.items():
+            if name in mine:
+                mine[name].copy_(tensor)
+    module.train(mode == "train")
 
 
 def modules_with(module: nn.Module, trait: Callable[[nn.Module], bool]) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from . import batches as arranged
 from .copies import put_back
-from .errors import UserError
+from .errors import UserError, said
 from .own import OwnNetwork
 from .parts import Part
 
@@ -78,12 +78,6 @@ def changing(objective: Objective) -> list[str]:
     after = _attributes(objective.copy.network)
     objective.renew()
     return [name for name, value in after.items() if before.get(name) != value]
-
-
-def said(error: Exception) -> str:
-    """Return an exception as a part of a sentence."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200].rstrip(".: ")
 
 
 def _asked(

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from .compiling import machine
+from .errors import said
 from .evaluate import Evaluator, Launcher, Plan
 from .memory import available
 from .progress import announce
-from .trial import said
 
 if TYPE_CHECKING:
     from .objective import Objective
@@ -159,7 +159,7 @@ class _Tuning:
         tolerance = {"bf16": 5e-2, "tf32": 1e-2}.get(self.objective.measure.precision, 1e-4)
         coarse = {"bf16": 4e-3, "float16": 5e-4}.get(self.objective.precisions.coarsest, 0.0)
         if not np.allclose(values, truth, rtol=max(tolerance, coarse), atol=1e-5, equal_nan=True):
-            raise _Differs("it gives other values")
+            raise _Differs
 
     def _drop(self, plan: Plan, fault: str) -> None:
         compiled = "compiled, " if plan.way == "compiled" else ""
