@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
+
+FORMER = {"stage": ".shot.build", "shots": ".shot.parts"}
+"""Names under which scripts import modules that have moved."""
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in FORMER:
+        return import_module(FORMER[name], __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 def register() -> None:
     """Register everything that people touch."""

@@ -16,9 +16,13 @@ import bpy
 import numpy as np
 from mathutils import Euler, Vector
 
-from .. import compat, library, look, stage, surface
-from ..sequence import Selection
-from ..shots import Options, lands_of
+from ..blender import compat
+from ..land import mesh as surface
+from ..look import apply as look
+from ..look import library
+from ..sequence.reader import Selection
+from ..shot import build as stage
+from ..shot.parts import Options, lands_of
 
 CATALOGUE = "6f0a4b6e-2a53-4b0c-9d53-3f1b7c0f5a91"
 """Of ``blender_assets.cats.txt``."""

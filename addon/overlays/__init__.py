@@ -5,14 +5,14 @@ into curves, so they count on a Blender without the add-on. Numbers are original
 overlay is made empty, written to whenever the losses are new, and hidden by its own icon.
 """
 
-from .apart import node_of, scenes_of
-from .bead import bead, key_bead
-from .counter import CURVE
-from .paint import LINE as LINES
-from .paint import PAINT
-from .picture import CAPITAL, FONT, SMALL, only_seen
-from .shot import OVERLAYS, make_overlays, write_overlays
-from .titles import LINE, WRITTEN
+from ..land.bead import bead, key_bead
+from .build import OVERLAYS, make_overlays, write_overlays
+from .compositing import node_of, scenes_of
+from .layout import CAPITAL, FONT, SMALL, only_seen
+from .materials import LINE as LINES
+from .materials import PAINT
+from .step_counter import CURVE
+from .text import LINE, WRITTEN
 
 __all__ = [
     "CAPITAL",

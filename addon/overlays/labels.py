@@ -14,12 +14,11 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..animation import key_driven
-from . import paint
-from .bead import Clock
-from .nodes import Graph, Number, object_of, shared, tree_with
-from .numbers import keyable, loss_text
-from .picture import (
+from ..blender.keyframes import key_driven
+from ..land.bead import Clock
+from ..nodes.geometry import Graph, Number, object_of, shared, tree_with
+from . import materials as paint
+from .layout import (
     CAPITAL,
     GAP,
     HAIRLINE,
@@ -31,6 +30,7 @@ from .picture import (
     only_seen,
     picture_frame,
 )
+from .number_format import keyable, loss_text
 
 BESIDE, BELOW = 0.055, 0.062
 """From the minimizer to its label."""

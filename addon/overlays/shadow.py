@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..graph import Graph
+from ..nodes.graph import Graph
 
 GROUP = "moving_lands_laid_over"
 """Custom property of the node group."""

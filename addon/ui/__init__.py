@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import library
+from ..look import library
 from . import commands, computing, operators, panel, preferences, rendering
 
 CLASSES = (

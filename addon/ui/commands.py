@@ -16,11 +16,17 @@ from tempfile import TemporaryDirectory
 
 import bpy
 
-from .. import encode, judge, judge_film, judge_shot, render, shots, stage
-from ..claims import Claims
+from ..judge import film as judge_film
+from ..judge import gates as judge
+from ..judge import shot as judge_shot
 from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
-from ..quality import QUALITIES
-from ..sequence import SequenceError, cache_size, open_sequence
+from ..render import encode
+from ..render import frames as render
+from ..render.claims import Claims
+from ..render.quality import QUALITIES
+from ..sequence.reader import SequenceError, cache_size, open_sequence
+from ..shot import build as stage
+from ..shot import parts as shots
 from .preferences import preferences
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from ..sequence import Facts, Selection, SequenceError, facts, open_sequence
+from ..sequence.reader import Facts, Selection, SequenceError, facts, open_sequence
 from .drawing import sentence
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from .. import shots, solid, stage
-from ..sequence import Selection, cache_size, open_sequence
+from ..land import modifiers as solid
+from ..sequence.reader import Selection, cache_size, open_sequence
+from ..shot import build as stage
+from ..shot import parts as shots
 from . import contents
 from .preferences import preferences
 from .stepping import InSteps

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from .. import overlays, shots
-from ..cache import modifier as mesh_cache
+from .. import overlays
+from ..land.mesh_cache import modifier as mesh_cache
+from ..shot import parts as shots
 from . import contents, operators
 
 CATEGORY = "Moving Lands"

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import bpy
 
-from .. import devices, quality, render
 from ..background import Job
 from ..progress import clock
+from ..render import devices, quality
+from ..render import frames as render
 from .drawing import redraw, sentence
 from .task import INTERVAL
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import bpy
 
-from .. import shots
 from ..background import Job
+from ..shot import parts as shots
 from .drawing import redraw
 
 INTERVAL = 0.2

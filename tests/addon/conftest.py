@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from funnel import FRAMES, funnel
 
-from addon import sequence, stage
+from addon.sequence import reader as sequence
+from addon.shot import build as stage
 from movinglands.sequence import write_sequence
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from lands import finish, seen, write_lands
 
-from addon import cache, surface
-from addon.heights import HeightScale
-from addon.sequence import open_sequence
+from addon.land import mesh as surface
+from addon.land import mesh_cache as cache
+from addon.sequence.heights import HeightScale
+from addon.sequence.reader import open_sequence
 
 SCALE = HeightScale("log", 0.02, 50.0, 2.0)
 FRAMES = (1, 11, 14.25, 16, 20.5, 25.999, 31, 40, -3)

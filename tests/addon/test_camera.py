@@ -10,12 +10,15 @@ from funnel import funnel
 from lands import drained
 from mathutils import Vector
 
-from addon import camera, compat, cuts, surface
-from addon.heights import fit
-from addon.overlays.picture import drive
-from addon.rigs import RIGS, Act
-from addon.sequence import open_sequence
-from addon.terrain import survey
+from addon.blender import compat
+from addon.camera import cuts
+from addon.camera import objects as camera
+from addon.camera.rigs import RIGS, Act
+from addon.camera.terrain import survey
+from addon.land import mesh as surface
+from addon.overlays.layout import drive
+from addon.sequence.heights import fit
+from addon.sequence.reader import open_sequence
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 FPS, SECONDS, ASPECT = 12, 6, 16 / 9

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from addon.camerawork import Motion, ease, fit_spline, measure
+from addon.camera.splines import Motion, ease, fit_spline, measure
 
 TIMES = np.linspace(1, 97, 97)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from addon import claims
-from addon.claims import Claims
+from addon.render import claims
+from addon.render.claims import Claims
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from addon import judge
+from addon.judge import gates as judge
 
 ROOT = Path(__file__).resolve().parents[2]
 

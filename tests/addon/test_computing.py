@@ -15,7 +15,8 @@ import stand_in
 from stand_in import HERE, lives
 
 import addon
-from addon import background, shots
+from addon import background
+from addon.shot import parts as shots
 from addon.ui import computing, preferences, task
 
 ROOT = Path(__file__).resolve().parents[2]

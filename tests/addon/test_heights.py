@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from addon.heights import SCALES, HeightScale, fit, fitting
+from addon.sequence.heights import SCALES, HeightScale, fit, fitting
 
 FORMULAS = {
     "log": np.log,

@@ -4,7 +4,11 @@ import bpy
 import numpy as np
 import pytest
 
-from addon import encode, judge, judge_film, judge_shot, stage
+from addon.judge import film as judge_film
+from addon.judge import gates as judge
+from addon.judge import shot as judge_shot
+from addon.render import encode
+from addon.shot import build as stage
 
 
 def by_name(gates):

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from funnel import funnel
 
-from addon import compat, library, look, shots, stage
-from addon.graph import signature
-from addon.materials import GROUPS
+from addon.blender import compat
+from addon.look import apply as look
+from addon.look import library
+from addon.look.materials import GROUPS
+from addon.nodes.graph import signature
+from addon.shot import build as stage
+from addon.shot import parts as shots
 from movinglands.sequence import write_sequence
 
 

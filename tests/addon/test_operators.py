@@ -8,8 +8,9 @@ import pytest
 from funnel import funnel
 
 import addon
-from addon import cuts, rigs, shots
-from addon.settings import CHOICES
+from addon.camera import cuts, rigs
+from addon.shot import parts as shots
+from addon.shot.settings import CHOICES
 from addon.ui import operators
 from movinglands.sequence import write_sequence
 

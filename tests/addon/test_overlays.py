@@ -8,10 +8,19 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from addon import compat, heights, judge, overlays, sequence, stage, surface
-from addon.materials import glowing_material
-from addon.overlays import dashes, nodes, numbers, picture
-from addon.overlays.shot import BADGES
+from addon import overlays
+from addon.blender import compat
+from addon.judge import gates as judge
+from addon.land import dashes
+from addon.land import mesh as surface
+from addon.look.materials import glowing_material
+from addon.nodes import geometry as nodes
+from addon.overlays import layout as picture
+from addon.overlays import number_format as numbers
+from addon.overlays.build import BADGES
+from addon.sequence import heights
+from addon.sequence import reader as sequence
+from addon.shot import build as stage
 
 TEXTS = {
     "Title": "Funnel",

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from addon.planning import plan
-from addon.rigs import RIGS, Act, joined, of_tables, takes
-from addon.terrain import Terrain
+from addon.camera.planner import plan
+from addon.camera.rigs import RIGS, Act, joined, of_tables, takes
+from addon.camera.terrain import Terrain
 
 FPS, ASPECT = 12, 16 / 9
 AXIS = np.linspace(-5, 5, 65)

@@ -12,7 +12,11 @@ import bpy
 import numpy as np
 import pytest
 
-from addon import cache, devices, encode, judge, quality, render, shots
+from addon.judge import gates as judge
+from addon.land import mesh_cache as cache
+from addon.render import devices, encode, quality
+from addon.render import frames as render
+from addon.shot import parts as shots
 from addon.ui import commands, preferences
 
 ROOT = Path(__file__).resolve().parents[2]

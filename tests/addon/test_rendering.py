@@ -9,7 +9,9 @@ import bpy
 import pytest
 
 import addon
-from addon import judge, quality, render
+from addon.judge import gates as judge
+from addon.render import frames as render
+from addon.render import quality
 from addon.ui import rendering
 
 

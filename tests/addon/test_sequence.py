@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lands import write_lands
 
-from addon.sequence import Selection, SequenceError, facts, open_sequence
+from addon.sequence.reader import Selection, SequenceError, facts, open_sequence
 
 LOSS, EVALUATED = "surfaces/network/loss", "surfaces/network/evaluated"
 

@@ -9,8 +9,15 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon import camera, camerawork, compat, overlays, sequence, shots, stage, surface
-from addon.animation import key_spline
+from addon import overlays
+from addon.blender import compat
+from addon.blender.keyframes import key_spline
+from addon.camera import objects as camera
+from addon.camera import splines as camerawork
+from addon.land import mesh as surface
+from addon.sequence import reader as sequence
+from addon.shot import build as stage
+from addon.shot import parts as shots
 
 
 @pytest.fixture(scope="module")

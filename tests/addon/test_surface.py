@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from lands import data_blocks, finish, seen, write_lands
 
-from addon import cache, compat, heights, shots, solid, surface
-from addon.sequence import Selection, SequenceError, open_sequence
+from addon.blender import compat
+from addon.land import mesh as surface
+from addon.land import mesh_cache as cache
+from addon.land import modifiers as solid
+from addon.sequence import heights
+from addon.sequence.reader import Selection, SequenceError, open_sequence
+from addon.shot import parts as shots
 
 SCALE = heights.HeightScale("log", 0.02, 50.0, 2.0)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from addon.heights import HeightScale
-from addon.sequence import open_sequence
-from addon.terrain import Terrain, survey
+from addon.camera.terrain import Terrain, survey
+from addon.sequence.heights import HeightScale
+from addon.sequence.reader import open_sequence
 
 AXIS = np.linspace(-5, 5, 81)
 X, Y = np.meshgrid(AXIS, AXIS)

@@ -8,7 +8,10 @@ import pytest
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon import heights, sequence, surface, traces
+from addon.land import curves as traces
+from addon.land import mesh as surface
+from addon.sequence import heights
+from addon.sequence import reader as sequence
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 FRAMES, SIZE = 6, 33

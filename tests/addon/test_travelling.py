@@ -7,7 +7,8 @@ import bpy
 import numpy as np
 import pytest
 
-from addon import shots, stage
+from addon.shot import build as stage
+from addon.shot import parts as shots
 
 RENDER = """
 import sys, bpy

@@ -9,8 +9,12 @@ import pytest
 from funnel import funnel
 from lands import drained
 
-from addon import compat, sequence, shots, stage, surface
-from addon.settings import Settings
+from addon.blender import compat
+from addon.land import mesh as surface
+from addon.sequence import reader as sequence
+from addon.shot import build as stage
+from addon.shot import parts as shots
+from addon.shot.settings import Settings
 from movinglands.sequence import write_sequence
 
 TITLE = "FUNNEL"

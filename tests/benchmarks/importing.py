@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from addon import heights
-from addon.sequence import Surface, cache_size, open_sequence
+from addon.sequence import heights
+from addon.sequence.reader import Surface, cache_size, open_sequence
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 from .memory import _resident
@@ -122,7 +122,7 @@ def _pass(scene: bpy.types.Scene) -> float:
 
 
 def _ours(surface: Surface, scale: heights.HeightScale, cache: Path | None) -> bpy.types.Object:
-    from addon.surface import building
+    from addon.land.mesh import building
 
     steps = building(surface, scale, 1, LAST_FRAME, cache)
     while True:
@@ -135,7 +135,7 @@ def _ours(surface: Surface, scale: heights.HeightScale, cache: Path | None) -> b
 def _one_mesh_a_frame(surface: Surface, scale: heights.HeightScale) -> list[bpy.types.Object]:
     import bpy
 
-    from addon.surface import grid_positions
+    from addon.land.mesh import grid_positions
 
     points = grid_positions(surface)
     rows, cols = len(surface.beta), len(surface.alpha)

@@ -54,8 +54,8 @@ def bench() -> Iterator[Row]:
 
 
 def _ours(shot: Path, folder: Path) -> None:
-    from addon import render
-    from addon.claims import Claims
+    from addon.render import frames as render
+    from addon.render.claims import Claims
 
     take = render.prepare(shot, folder, device="cpu")
     asked = list(take.frames)

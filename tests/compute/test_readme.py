@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import movinglands
-from addon.sequence import open_sequence
+from addon.sequence.reader import open_sequence
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("torch", reason="computing needs torch, which this environment is without")
 
-from addon import judge
+from addon.judge import gates as judge
 from movinglands import blender
 from movinglands.cli import main
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from addon.rigs import RIGS
-from addon.settings import Settings
+from addon.camera.rigs import RIGS
+from addon.shot.settings import Settings
 from movinglands import recipe
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [
-    ROOT / "addon" / f"{name}.py" for name in ("background", "sequence", "heights", "camerawork")
+    ROOT / "addon" / f"{name}.py"
+    for name in ("background", "sequence/reader", "sequence/heights", "camera/splines")
 ]
 
 
@@ -50,8 +51,8 @@ def test_what_needs_no_blender_leans_on_nothing_that_does():
 
 
 def settings():
-    """The fields of ``addon.settings.Settings`` and their defaults, read without Blender."""
-    tree = ast.parse((ROOT / "addon" / "settings.py").read_text(encoding="utf-8"))
+    """The fields of ``addon.shot.settings.Settings`` and their defaults, read without Blender."""
+    tree = ast.parse((ROOT / "addon" / "shot" / "settings.py").read_text(encoding="utf-8"))
     (declared,) = [
         node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
     ]

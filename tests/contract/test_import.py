@@ -4,8 +4,8 @@ import numpy as np
 import other_tools
 import pytest
 
-import addon.sequence
 import movinglands.sequence
+from addon.sequence import reader
 from movinglands.interop import KINDS, import_surfaces
 
 WRITERS = {
@@ -31,7 +31,7 @@ def test_both_halves_read_it(tmp_path, kind):
     import_surfaces([file, file], output, kind if bare else None, [(-1, 1)] if bare else [])
     (described,) = movinglands.sequence.describe(output)["surfaces"].values()
     assert (described["frames"], described["complete"]) == (2, 2)
-    with addon.sequence.open_sequence(output) as opened:
+    with reader.open_sequence(output) as opened:
         assert opened.title == "brought"
         (surface,) = opened.surfaces.values()
         assert surface.frames.tolist() == [0, 1]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from faults import attribute, delete, group, link, replace
 
-import addon.sequence
 import movinglands.sequence
-from addon.sequence import SequenceError, open_sequence
+from addon.sequence import reader
+from addon.sequence.reader import SequenceError, open_sequence
 from movinglands.errors import UserError
 from movinglands.sequence import Frame, write_sequence
 
@@ -94,11 +94,11 @@ def test_a_file_may_be_replaced_while_it_is_open(sequence, surface):
 
 
 def test_the_declarations_agree():
-    assert addon.sequence.FORMAT == movinglands.sequence.FORMAT
-    assert addon.sequence.VERSION == movinglands.sequence.VERSION
+    assert reader.FORMAT == movinglands.sequence.FORMAT
+    assert reader.VERSION == movinglands.sequence.VERSION
     for name in ("DATASETS", "OPTIONAL"):
         written = {n: (d.dtype, d.shape) for n, d in getattr(movinglands.sequence, name).items()}
-        assert written == getattr(addon.sequence, name)
+        assert written == getattr(reader, name)
 
 
 def test_the_documentation_agrees():
@@ -140,7 +140,7 @@ BAD = {
     "a surface that is none": (replace(BOWL, data=1), f"{BOWL}: expected a group"),
     **{
         f"no {name}": (delete(f"{BOWL}/{name}"), f"{BOWL}/{name}: missing")
-        for name in addon.sequence.DATASETS
+        for name in reader.DATASETS
     },
     "misshapen alpha": (
         replace(f"{BOWL}/alpha", shape=(6,), dtype="f8"),

@@ -1,0 +1,1 @@
+"""Blender itself: its versions, and keyframes in bulk."""

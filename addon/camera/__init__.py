@@ -1,0 +1,1 @@
+"""Cameras: what a rig wants, the calm path nearest to it, written as plain keyframes."""

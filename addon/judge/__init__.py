@@ -1,0 +1,1 @@
+"""Gates: the figures that a still, a film or a shot must reach."""

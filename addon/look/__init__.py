@@ -1,0 +1,1 @@
+"""Looks: materials, light and colour of a shot."""

@@ -1,0 +1,1 @@
+"""Node trees, written as expressions."""

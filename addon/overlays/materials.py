@@ -1,0 +1,80 @@
+"""What overlays are painted in: light that nothing else casts or takes.
+
+A scene whose overlays are laid over its picture by the compositor says so (``APART``); in it, and
+only while it renders, they are clear as air. Points may carry ``FADE``, from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from ..blender import compat
+from ..nodes.graph import Graph, linear
+
+APART = "moving_lands_overlays_apart"
+"""Custom property of a scene: 1 where its overlays are rendered by a scene of their own."""
+
+FADE = "fade"
+"""Attribute of points: how far gone they are."""
+
+PAINT = "moving_lands_paint"
+"""Custom property of a material: which of these it is."""
+
+LINE = "Overlay Line"
+"""Which of these is the paint of all that is no text."""
+
+PALE = "f6efe9"
+
+
+def bright() -> bpy.types.Material:
+    """Return the paint of what is read first."""
+    return _paint("Overlay Bright", PALE, 2.0)
+
+
+def dim() -> bpy.types.Material:
+    """Return the paint of what is read second."""
+    return _paint("Overlay Dim", PALE, 1.4)
+
+
+def line() -> bpy.types.Material:
+    """Return the paint of thin lines, dots and rings."""
+    return _paint(LINE, PALE, 1.6)
+
+
+def plate() -> bpy.types.Material:
+    """Return the paint of badges: a dark one, and no black hole in a bright picture."""
+    return _paint("Overlay Plate", "1b1517", 1.0, 0.98)
+
+
+def casing() -> bpy.types.Material:
+    """Return the paint on both sides of thin lines, on which they stand out from what is bright."""
+    return _paint("Overlay Casing", "000000", 0.0, 0.9)
+
+
+def _paint(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.types.Material:
+    """Return a material by its mark; it is built where there is none."""
+    for material in bpy.data.materials:
+        if material.get(PAINT) == name:
+            return material
+    material = bpy.data.materials.new(name)
+    material[PAINT] = name
+    material.diffuse_color = (*linear(color), alpha)
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = Graph(tree)
+
+    def attribute(name: str, kind: str = "GEOMETRY") -> bpy.types.NodeOutputs:
+        node = graph.add("ShaderNodeAttribute")
+        node.attribute_type, node.attribute_name = kind, name
+        return node.outputs
+
+    gone = graph.math("MAXIMUM", attribute(APART, "VIEW_LAYER")["Fac"], attribute(FADE)["Fac"])
+    seen = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, gone), alpha)
+    light = graph.add("ShaderNodeEmission", Color=(*linear(color), 1.0), Strength=strength)
+    mixed = graph.add("ShaderNodeMixShader")
+    graph.feed(mixed.inputs[0], seen)
+    graph.feed(mixed.inputs[1], graph.add("ShaderNodeBsdfTransparent").outputs[0])
+    graph.feed(mixed.inputs[2], light.outputs[0])
+    graph.add("ShaderNodeOutputMaterial", Surface=mixed.outputs[0])
+    graph.arrange()
+    return material

@@ -1,0 +1,1 @@
+"""A shot rendered: frames, poster and film, shared by several machines."""

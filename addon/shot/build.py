@@ -1,0 +1,496 @@
+"""A whole shot from a sequence: land, minimizer, camera, light, titles, render settings.
+
+Everything is native, so the .blend renders the same without the add-on. A shot is brought up to
+date in place: what follows from the losses is written again, except where an artist's hand has
+been.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import bpy
+import numpy as np
+
+from .. import overlays
+from ..blender import compat
+from ..blender.keyframes import forget
+from ..camera import cuts, terrain
+from ..camera import objects as camera
+from ..land import curves as traces
+from ..land import mesh as surface
+from ..land.mesh_cache import beside_blend
+from ..look import apply as look
+from ..sequence import heights
+from ..sequence.reader import Sequence, Surface, open_sequence
+from .parts import MARK, Options, made_with, named, note, parts_of, source_of
+from .settings import Settings
+
+LINE = 34
+"""Most characters in a line of the recipe of the run: it stays clear of the label."""
+
+KEYED = ("Bead", "Minimizer", "Focus", "Live loss", "Badge", "Step", "Learning Rate")
+"""Beginnings of the names of parts, cameras aside, that are keyed with what follows from losses."""
+
+BESIDE = 1.12
+"""From one land to the next, side by side; in widths."""
+
+T = TypeVar("T")
+
+Building = Generator[float, None, bpy.types.Collection]
+
+
+def import_sequence(
+    path: str | Path, settings: Settings | None = None, options: Options | None = None
+) -> bpy.types.Collection:
+    """Build a shot of a sequence file in the current scene: ``importing``, in one go."""
+    return _drained(importing(path, settings, options))
+
+
+def importing(
+    path: str | Path, settings: Settings | None = None, options: Options | None = None
+) -> Building:
+    """Build a shot of a sequence file in the current scene.
+
+    Parameters
+    ----------
+    path : path
+        The sequence file.
+    settings : Settings, optional
+        How it is shown; by default as the file's recipe says.
+    options : Options, optional
+        What of it; by default everything.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1. Given up before the end, it leaves nothing behind.
+
+    Returns
+    -------
+    bpy.types.Collection
+        Of everything that was made, linked to the scene.
+
+    Raises
+    ------
+    ValueError
+        Where the file cannot be used, its losses do not fit the height scale that is asked for,
+        or the shot does not fit in memory. Nothing has been made then.
+    """
+    with open_sequence(path) as sequence:
+        settings = settings or Settings.of_recipe(sequence.recipe)
+        return (yield from building(sequence, settings, options))
+
+
+def build(
+    sequence: Sequence, settings: Settings, options: Options | None = None
+) -> bpy.types.Collection:
+    """Build a shot of an open sequence in the current scene: ``building``, in one go."""
+    return _drained(building(sequence, settings, options))
+
+
+def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
+    """Build a shot of an open sequence; the rest is as in ``importing``."""
+    options = options or Options()
+    shown = _selected(sequence, options)
+    caches = [beside_blend(given.name) if options.cache else None for given in shown]
+    with _all_or_nothing(caches):
+        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
+        made = yield from _within(0.2, 1.0, _lands(shown, scale, settings, caches))
+        if options.whole:
+            made |= _scenery(sequence, shown, scale, made, settings)
+        _write(sequence, shown, scale, made, settings)
+        collection = bpy.data.collections.new(sequence.title)
+        for name, part in made.items():
+            part[MARK] = name
+            collection.objects.link(part)
+        note(collection, sequence.path, settings, options)
+    scene = bpy.context.scene
+    scene.collection.children.link(collection)
+    if options.whole:
+        _set_render(scene, settings)
+        cuts.bind(scene, made)
+        if scene.world:
+            scene.world.use_fake_user = True  # the artist's own: kept, though not used
+        scene.world = look.world(settings.name)
+        scene.frame_set(1)
+    return collection
+
+
+def update(collection: bpy.types.Collection, path: str | Path | None = None) -> list[str]:
+    """Bring a shot up to date: ``updating``, in one go."""
+    return _drained(updating(collection, path))
+
+
+def updating(
+    collection: bpy.types.Collection,
+    path: str | Path | None = None,
+    settings: Settings | None = None,
+    overwrite: bool = False,
+) -> Generator[float, None, list[str]]:
+    """Bring a shot up to date with its sequence file, longer by now perhaps, or with another.
+
+    Heights, the minimizer's track, the loss on its label and the lines of text are written again;
+    so is nothing that an artist changed, and nothing comes back that they took away.
+
+    Parameters
+    ----------
+    collection : Collection
+        The shot.
+    path : path, optional
+        A sequence file; by default the one that the shot was made of.
+    settings : Settings, optional
+        Other heights; by default those that the shot was made with.
+    overwrite : bool
+        Write tracks, numbers and texts again even where an artist changed them.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1.
+
+    Returns
+    -------
+    list of str
+        What was left as it is, because it had been changed by hand.
+
+    Raises
+    ------
+    ValueError
+        As ``importing``; or where no land of the shot is left.
+    """
+    before, options = made_with(collection)
+    settings = settings or before
+    with open_sequence(path or source_of(collection)) as sequence:
+        shown = _selected(sequence, options)
+        there = _parts_with_land(collection, len(shown))
+        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
+        yield from _within(0.2, 1.0, _renewing(shown, scale, there))
+        note(collection, sequence.path, settings, options)
+        if overwrite:
+            _forget(there)
+        left = _write(sequence, shown, scale, there, settings)
+        if "Land" in there:
+            aspect = settings.width / settings.height
+            ground = _terrain(shown, scale, there)
+            written = camera.renew(there, ground, settings.film_acts, settings.fps, aspect)
+            left += [thing.name for thing, was in written.items() if not was]
+        return left
+
+
+def dress(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, name: str, overwrite: bool = False
+) -> list[str]:
+    """Dress a shot in another look, as ``look.dress``, and note it down."""
+    kept = look.dress(collection, scene, name, overwrite)
+    settings, options = made_with(collection)
+    note(collection, source_of(collection), replace(settings, name=name), options)
+    return kept
+
+
+def film(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
+) -> list[str]:
+    """Film a shot by another rig: ``filming``, in one go."""
+    return _drained(filming(collection, scene, rig, overwrite))
+
+
+def filming(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
+) -> Generator[float, None, list[str]]:
+    """Film a shot by another rig, as ``camera.recasting``, and note it down.
+
+    Its sequence file is read again. Yields the progress from 0 to 1; given up before the end, it
+    has changed nothing.
+    """
+    settings, options = made_with(collection)
+    settings, there = settings.filmed_by(rig), _parts_with_land(collection)
+    with open_sequence(source_of(collection)) as sequence:
+        shown = _selected(sequence, options)
+        scale = yield from _within(0.0, 0.5, _fitting(shown, settings))
+        ground = _terrain(shown, scale, there)
+    fps, aspect = scene.render.fps / scene.render.fps_base, settings.width / settings.height
+    steps = camera.recasting(there, ground, *settings.film_acts, fps, aspect, overwrite)
+    kept = yield from _within(0.5, 1.0, steps)
+    note(collection, source_of(collection), settings, options)
+    return kept
+
+
+def _selected(sequence: Sequence, options: Options) -> list[Surface]:
+    return [given.select(options.selection) for given in sequence.surfaces.values()]
+
+
+def _parts_with_land(
+    collection: bpy.types.Collection, lands: int = 1
+) -> dict[str, bpy.types.Object]:
+    """Return a shot's parts, if one of its first so many lands is among them."""
+    there = parts_of(collection)
+    if not any(named("Land", n) in there for n in range(lands)):
+        raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
+    return there
+
+
+# What takes its time: the lands, and what lies on them
+
+
+def _fitting(
+    shown: list[Surface], settings: Settings
+) -> Generator[float, None, heights.HeightScale]:
+    """Fit one scale to all surfaces of a shot."""
+    losses = chain.from_iterable(given.losses() for given in shown)
+    clip = settings.clip_low, settings.clip_high
+    relief = settings.relief * surface.WIDTH
+    steps = heights.fitting(losses, settings.scale, relief, clip, settings.reverse)
+    counted = count(1)
+    total = sum(len(given.frames) for given in shown)
+    return (yield from (_within(0.0, 1.0, steps, lambda _: next(counted) / total)))
+
+
+def _lands(
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    settings: Settings,
+    caches: list[Path | None],
+) -> Generator[float, None, dict[str, bpy.types.Object]]:
+    """Build the lands and what lies on them."""
+    found: dict[str, bpy.types.Object] = {}
+    material = look.material(settings.name)
+    for n, given in enumerate(shown):
+        begin, between, end = _shares(n, len(shown))
+        surface.check_memory(given, bool(caches[n]))
+        steps = surface.building(given, scale, 1, settings.last_frame, caches[n])
+        land = yield from _within(begin, between, steps)
+        land["relief"] = scale.relief
+        land.data.materials.append(material)
+        land.location.x = n * BESIDE * surface.WIDTH if settings.arrange == "side" else 0.0
+        lying = yield from _within(between, end, traces.building(given, scale, land))
+        found |= {named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
+    return found
+
+
+def _renewing(
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    there: dict[str, bpy.types.Object],
+) -> Generator[float, None, None]:
+    """Write the heights of the lands that there are, and of what lies on them."""
+    for n, given in enumerate(shown):
+        if land := there.get(named("Land", n)):
+            begin, between, end = _shares(n, len(shown))
+            yield from _within(begin, between, surface.renewing(land, given, scale))
+            land["relief"] = scale.relief
+            suffix = named("", n)
+            lying = {
+                name.removesuffix(suffix): t for name, t in there.items() if name.endswith(suffix)
+            }
+            yield from _within(between, end, traces.renewing(lying, given, scale, land))
+
+
+def _shares(n: int, total: int) -> tuple[float, float, float]:
+    """Return where in the work the n-th land begins, is done, and what lies on it, too."""
+    return n / total, (n + 0.9) / total, (n + 1) / total
+
+
+def _within(
+    begin: float,
+    end: float,
+    steps: Generator[Any, None, T],
+    progress: Callable[[Any], float] = float,
+) -> Generator[float, None, T]:
+    """Take steps whose progress is a part of a larger one's."""
+    try:
+        while True:
+            yield begin + (end - begin) * progress(next(steps))
+    except StopIteration as done:
+        return done.value
+    finally:
+        steps.close()
+
+
+def _drained(steps: Generator[float, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+@contextmanager
+def _all_or_nothing(files: list[Path | None]) -> Iterator[None]:
+    """Take away what was made, these files among it, should it end before its end."""
+    before = set(bpy.data.user_map())
+    try:
+        yield
+    except BaseException:
+        made = set(bpy.data.user_map()) - before
+        bpy.data.batch_remove([x for x in made if isinstance(x, bpy.types.Object)])
+        for scene in [x for x in made if isinstance(x, bpy.types.Scene)]:
+            bpy.data.scenes.remove(scene)
+        for file in filter(None, files):
+            file.unlink(missing_ok=True)
+        while unused := [x for x in set(bpy.data.user_map()) - before if not x.users]:
+            bpy.data.batch_remove(unused)
+        raise
+
+
+# What follows from the losses
+
+
+def _scenery(
+    sequence: Sequence,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    lands: dict[str, bpy.types.Object],
+    settings: Settings,
+) -> dict[str, bpy.types.Object]:
+    """Build all that a whole shot has besides lands."""
+    aspect = settings.width / settings.height
+    ground = _terrain(shown, scale, lands)
+    made = camera.build(lands["Land"], ground, settings.film_acts, settings.fps, aspect)
+    lens = made["Camera"]
+    seen = lens[cuts.TAKE]["distance"] * lens.data.sensor_width / lens.data.lens
+    for n in range(len(shown)):
+        made[named("Bead", n)] = bead = overlays.bead(seen)
+        bead.parent = lands[named("Land", n)]
+    beside = settings.arrange == "side"
+    for n in range(len(shown) if beside else 1):
+        lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
+        lamps["Light Rig"].location.x = n * BESIDE * surface.WIDTH
+        made |= {named(part, n): lamp for part, lamp in lamps.items()}
+    filming = made.get("Camera Now", lens)
+    lines = len(_sentences(sequence))
+    made |= overlays.make_overlays(
+        bpy.context.scene, filming, lands | made, shown, aspect, lines, settings.overlays
+    )
+    return made
+
+
+def _write(
+    sequence: Sequence,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    there: dict[str, bpy.types.Object],
+    settings: Settings,
+) -> list[str]:
+    """Write tracks, labels and texts into the parts that are there; return what would not take."""
+    written: dict[bpy.types.Object, bool] = {}
+    for n, given in enumerate(shown):
+        if (land := there.get(named("Land", n))) and (bead := there.get(named("Bead", n))):
+            clock = surface.clock(land)
+            written[bead] = overlays.key_bead(bead, clock, _places(given, scale))
+    texts = {
+        "Title": sequence.title,
+        "Sentence": "\n".join(_sentences(sequence)),
+        "Recipe": "\n".join(recipe_lines(shown[0], settings.scale)),
+    }
+    written |= overlays.write_overlays(there, shown, scale, texts)
+    return [thing.name for thing, was in written.items() if not was]
+
+
+def _forget(there: dict[str, bpy.types.Object]) -> None:
+    """Let what ``_write`` writes be written again, whatever an artist made of it."""
+    for name, part in there.items():
+        if name.startswith(KEYED) or part.type == "CAMERA":
+            forget(part)
+            if part.data:
+                part.data.pop(overlays.CURVE, None)
+            for modifier in part.modifiers:
+                if modifier.type == "NODES" and modifier.node_group:
+                    forget(modifier.node_group)
+        elif part.type == "FONT":
+            part.data.pop(overlays.WRITTEN, None)
+
+
+def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """Return film frames and the snapshot that the land shows at each, as it is timed now."""
+    owner, path, each = surface.clock(land)
+    animation = owner.animation_data
+    curve = compat.fcurves(owner).find(path) if animation and animation.action else None
+    if curve is None:  # it stands still, or something else drives it
+        scene = bpy.context.scene
+        frames = np.array([scene.frame_start, max(scene.frame_end, scene.frame_start + 1)])
+        return frames, np.full(2, owner.path_resolve(path) / each)
+    first, last = (round(frame) for frame in curve.range())
+    frames = np.arange(first, max(last, first + 1) + 1)
+    return frames, np.array([curve.evaluate(frame) for frame in frames]) / each
+
+
+def _followed(shown: Surface, scale: heights.HeightScale, when: np.ndarray) -> np.ndarray:
+    """Return the minimizer's places ``(len(when), 3)`` at moments counted in snapshots."""
+    places = _places(shown, scale)
+    return np.column_stack([np.interp(when, np.arange(len(places)), axis) for axis in places.T])
+
+
+def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
+    """Return where the minimizer stands on the land: ``(n, 3)``, Blender units."""
+    unit = surface.WIDTH / (shown.alpha[-1] - shown.alpha[0])
+    inside = (shown.minimizer[:, :2] - shown.origin) * unit
+    return np.column_stack([inside, scale(shown.minimizer[:, 2])])
+
+
+def _terrain(
+    shown: list[Surface], scale: heights.HeightScale, there: dict[str, bpy.types.Object]
+) -> terrain.Terrain:
+    """Return what a camera has to know of the first land, and of the minimizers on the others."""
+    land = there["Land"]
+    frames, when = _seen(land)
+    places = _followed(shown[0], scale, when)
+    found = terrain.survey(shown[0], scale, frames, when, places, surface.WIDTH)
+    for n, given in enumerate(shown[1:], 1):
+        if other := there.get(named("Land", n)):
+            seen = np.interp(frames, *_seen(other))
+            found.others.append(_followed(given, scale, seen) + other.location - land.location)
+    return found
+
+
+def _sentences(sequence: Sequence) -> list[str]:
+    """Return the lines below the title."""
+    given = [str(sequence.recipe.get(key, "")) for key in ("sentence", "credits")]
+    return [line for sentence in given for line in textwrap.wrap(sentence, overlays.LINE)]
+
+
+def recipe_lines(shown: Surface, scale: str) -> list[str]:
+    """Say how a surface was made, in the few lines that stand in the picture."""
+    attrs = {key: str(value) for key, value in shown.attrs.items()}
+    lines = [attrs.get("network", ""), attrs.get("data", ""), attrs.get("optimizer", "")]
+    if "batch" in attrs:
+        mode = f", {attrs['mode']} mode" if "mode" in attrs else ""
+        each = " at each point" if "minibatch" in attrs else ""
+        lines.append(f"loss of a batch of {attrs['batch']}{each}{mode}")
+    points = f"{shown.points():,}".replace(",", " ")
+    lines.append(f"{len(shown.frames)} x {points} points, {scale} scale")
+    return [part for line in lines for part in textwrap.wrap(line, LINE)]
+
+
+def _set_render(scene: bpy.types.Scene, settings: Settings) -> None:
+    """Set a scene to Cycles, and to the sizes and lengths of the film."""
+    render, cycles = scene.render, scene.cycles
+    render.engine = "CYCLES"
+    render.resolution_x, render.resolution_y = settings.width, settings.height
+    render.resolution_percentage = 100
+    render.fps, render.fps_base = settings.fps, 1.0
+    scene.frame_start, scene.frame_end = 1, settings.last_frame
+    render.use_persistent_data = True
+    render.use_motion_blur = settings.motion_blur
+    render.motion_blur_shutter = 0.5
+    compat.write_as_png(render.image_settings)
+    render.filepath = "//frames/"  # 0001.png and so on, as our own rendering calls them
+    cycles.samples = settings.samples
+    cycles.use_adaptive_sampling = True
+    cycles.use_denoising = True
+    # Few samples leave noise for the finest setting to dwell on: it takes half the time, unseen.
+    cycles.denoising_quality = "HIGH" if settings.samples >= 64 else "BALANCED"
+    cycles.max_bounces = 2
+    cycles.use_light_tree = False  # for a handful of lamps it costs more than it saves
+    look.grade(scene, settings.name)
+    scene[MARK] = {
+        "poster_frame": 1 + round(settings.poster_at * (settings.last_frame - 1)),
+        "poster_width": settings.poster_width,
+        "poster_samples": settings.poster_samples,
+    }
