@@ -19,7 +19,7 @@ OTHERS = $(OTHER:%=.venv/%/.ready)
 EXTRAS   = hub,lightning,transformers,safetensors,ray
 PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes \
              -e "./compute[$(EXTRAS)]",bpy h5py pytest)
-CHECKED  = compute/movinglands addon/background.py addon/sequence/reader.py addon/sequence/heights.py \
+CHECKED  = compute/movinglands addon/ui/process.py addon/sequence/reader.py addon/sequence/heights.py \
              addon/camera/splines.py
 
 .PHONY: help film test bench extension lint format clean environments

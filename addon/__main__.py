@@ -2,6 +2,6 @@
 
 import sys
 
-from .ui.commands import main
+from .ui.cli import main
 
 sys.exit(main(sys.argv[1:]))

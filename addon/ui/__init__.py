@@ -5,14 +5,14 @@ from __future__ import annotations
 import bpy
 
 from ..look import library
-from . import commands, computing, operators, panel, preferences, rendering
+from . import cli, compute_panel, edit_operators, preferences, render_panel, shot_panel
 
 CLASSES = (
     *preferences.CLASSES,
-    *operators.CLASSES,
-    *panel.CLASSES,
-    *computing.CLASSES,
-    *rendering.CLASSES,
+    *edit_operators.CLASSES,
+    *shot_panel.CLASSES,
+    *compute_panel.CLASSES,
+    *render_panel.CLASSES,
 )
 
 _commands: list[object] = []
@@ -22,22 +22,22 @@ def register() -> None:
     """Register classes, the File > Import entry and ``blender -c moving_lands``."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    panel.register()
+    shot_panel.register()
     library.register()
-    computing.register()
-    rendering.register()
-    bpy.types.TOPBAR_MT_file_import.append(operators.menu_entry)
-    _commands.append(bpy.utils.register_cli_command("moving_lands", commands.main))
+    compute_panel.register()
+    render_panel.register()
+    bpy.types.TOPBAR_MT_file_import.append(edit_operators.menu_entry)
+    _commands.append(bpy.utils.register_cli_command("moving_lands", cli.main))
 
 
 def unregister() -> None:
     """Undo ``register``."""
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
-    bpy.types.TOPBAR_MT_file_import.remove(operators.menu_entry)
-    rendering.unregister()
+    bpy.types.TOPBAR_MT_file_import.remove(edit_operators.menu_entry)
+    render_panel.unregister()
     library.unregister()
-    computing.unregister()
-    panel.unregister()
+    compute_panel.unregister()
+    shot_panel.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -16,9 +16,9 @@ from typing import Any
 
 import bpy
 
-from ..background import Job
+from .compute_job import INTERVAL
 from .drawing import redraw, sentence
-from .task import INTERVAL
+from .process import Job
 
 ROOT = __package__.rpartition(".addon")[0] or "addon"
 """What Blender calls the extension: the package above this half."""

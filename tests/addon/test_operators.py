@@ -11,7 +11,7 @@ import addon
 from addon.camera import cuts, rigs
 from addon.shot import parts as shots
 from addon.shot.settings import CHOICES
-from addon.ui import operators
+from addon.ui import edit_operators
 from movinglands.sequence import write_sequence
 
 
@@ -75,8 +75,8 @@ def test_look_and_camera_can_be_chosen(registered, tiny_file):
 
 
 def test_every_look_and_rig_can_be_chosen():
-    assert tuple(name for name, *_ in operators.LOOKS) == CHOICES["name"]
-    assert tuple(name for name, *_ in operators.RIGS) == tuple(rigs.RIGS)
+    assert tuple(name for name, *_ in edit_operators.LOOKS) == CHOICES["name"]
+    assert tuple(name for name, *_ in edit_operators.RIGS) == tuple(rigs.RIGS)
 
 
 @pytest.mark.parametrize(("budget", "cached"), [(0.0, True), (1.0, False)])
@@ -85,7 +85,7 @@ def test_memory_decides_on_the_storage(
 ):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     monkeypatch.setattr(
-        operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
+        edit_operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
     )
     bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file))
     assert (shots.parts(bpy.context.scene)["Land"].data.shape_keys is None) == cached

@@ -17,7 +17,7 @@ from addon.land import mesh_cache as cache
 from addon.render import devices, encode, quality
 from addon.render import frames as render
 from addon.shot import parts as shots
-from addon.ui import commands, preferences
+from addon.ui import cli, preferences
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -421,7 +421,7 @@ def test_a_land_beyond_the_memory_budget_streams_from_beside_the_blend(
 ):
     monkeypatch.setattr(preferences.DEFAULTS, "memory_budget", 0.0)
     blend = tmp_path / "new" / "large.blend"
-    commands.build(tiny_file, blend)
+    cli.build(tiny_file, blend)
     names = {file.name for file in blend.parent.iterdir()}
     assert names == {"large.blend", "large network.pc2"}
     bpy.ops.wm.open_mainfile(filepath=str(blend))

@@ -272,9 +272,9 @@ def test_blenders_of_two_versions_are_not_mixed(copy, nodes, capfd):
 def test_what_a_shot_is_made_of_travels_with_it(copy, nodes):
     """Here a mesh cache, without which the land would lie still."""
     script = (
-        "import sys, bpy; from pathlib import Path; from addon.ui import commands, preferences;"
+        "import sys, bpy; from pathlib import Path; from addon.ui import cli, preferences;"
         "preferences.DEFAULTS.memory_budget = 0.0;"
-        "commands.build(Path(sys.argv[1]), Path(sys.argv[2]))"
+        "cli.build(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     sequence, blend = copy / "film/tiny.h5", copy / "cached/tiny.blend"
     command = [sys.executable, "-c", script, str(sequence), str(blend)]

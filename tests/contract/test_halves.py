@@ -14,7 +14,7 @@ from movinglands import recipe
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [
     ROOT / "addon" / f"{name}.py"
-    for name in ("background", "sequence/reader", "sequence/heights", "camera/splines")
+    for name in ("ui/process", "sequence/reader", "sequence/heights", "camera/splines")
 ]
 
 

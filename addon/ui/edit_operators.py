@@ -13,9 +13,9 @@ from ..land import modifiers as solid
 from ..sequence.reader import Selection, cache_size, open_sequence
 from ..shot import build as stage
 from ..shot import parts as shots
-from . import contents
+from . import file_summary
+from .modal import InSteps
 from .preferences import preferences
-from .stepping import InSteps
 
 UNDOABLE = {"REGISTER", "UNDO"}
 
@@ -102,7 +102,7 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        contents.draw(layout, _chosen(self, context), self.thin)
+        file_summary.draw(layout, _chosen(self, context), self.thin)
         layout.prop(self, "look")
         layout.prop(self, "whole")
         row = layout.row()
@@ -224,7 +224,7 @@ class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
         return ImportHelper.invoke(self, context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
-        contents.draw(self.layout, _chosen(self, context))
+        file_summary.draw(self.layout, _chosen(self, context))
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
         return stage.updating(shots.at_hand(context), bpy.path.abspath(self.filepath))

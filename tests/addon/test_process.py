@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from stand_in import lives
 
-from addon import background
-from addon.background import Job
+from addon.ui import process
+from addon.ui.process import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,7 +135,7 @@ say("done", file="/made")
     )
     time.sleep(2.0)  # Blender is busy: nobody polls
     while job.running:
-        assert len(job.poll()) <= background.KEPT
+        assert len(job.poll()) <= process.KEPT
         time.sleep(0.02)
     assert job.finished
     assert job.file == Path("/made")
@@ -170,7 +170,7 @@ except KeyboardInterrupt:
     began = time.monotonic()
     job.cancel()
     follow(job)
-    assert time.monotonic() - began < background.GRACE
+    assert time.monotonic() - began < process.GRACE
     assert (job.cancelled, job.finished, job.error) == (True, False, "")
     assert left.read_text() == "in good order"
 
@@ -186,7 +186,7 @@ time.sleep(60)
 
 
 def test_who_does_not_listen_is_killed_with_all_it_started(start, monkeypatch):
-    monkeypatch.setattr(background, "GRACE", 0.5)
+    monkeypatch.setattr(process, "GRACE", 0.5)
     job = start(STUBBORN)
     heard = follow(job, lambda job: job.label)
     pids = heard[0]["pids"]
@@ -201,7 +201,7 @@ def test_who_does_not_listen_is_killed_with_all_it_started(start, monkeypatch):
 
 
 def test_who_is_done_but_hangs_is_done(start, monkeypatch):
-    monkeypatch.setattr(background, "GRACE", 0.5)
+    monkeypatch.setattr(process, "GRACE", 0.5)
     job = start('say("done", file="/made")\ntime.sleep(60)')
     follow(job, seconds=10)
     assert (job.finished, job.error, job.file) == (True, "", Path("/made"))
@@ -233,7 +233,7 @@ def test_it_ends_with_blender(tmp_path):
     quitting = tmp_path / "quitting.py"
     quitting.write_text(
         "import sys, time\n"
-        "from addon.background import Job\n"
+        "from addon.ui.process import Job\n"
         "job = Job([sys.executable, '-c', sys.argv[1]])\n"
         "while not (heard := job.poll()): time.sleep(0.02)\n"
         "print(heard[0]['pids'])\n"
@@ -254,7 +254,7 @@ def test_it_ends_with_blender(tmp_path):
 def test_it_stands_back_behind_blender(start):
     job = start('import os; print(json.dumps({"nice": os.nice(0)}))\n', environment={})
     (said,) = follow(job)
-    assert said["nice"] == min(os.nice(0) + background.NICENESS, 19)
+    assert said["nice"] == min(os.nice(0) + process.NICENESS, 19)
 
 
 def test_nothing_is_left_open(start):

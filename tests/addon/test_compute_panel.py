@@ -15,9 +15,8 @@ import stand_in
 from stand_in import HERE, lives
 
 import addon
-from addon import background
 from addon.shot import parts as shots
-from addon.ui import computing, preferences, task
+from addon.ui import compute_job, compute_panel, preferences, process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +38,7 @@ def _complete(whole, path, count):
 @pytest.fixture
 def half(empty, tmp_path, monkeypatch):
     """A Blender whose preferences name a stand-in for the computing half, doing what it is told."""
-    monkeypatch.setattr(background, "GRACE", 2.0)
+    monkeypatch.setattr(process, "GRACE", 2.0)
     addon.register()
     entry = bpy.context.preferences.addons.new()
     entry.module = preferences.ROOT
@@ -71,10 +70,10 @@ def settings():
 def follow(until=None, seconds=30):
     """Look after the computation, as Blender's timer does, until something is so or it is over."""
     deadline = time.monotonic() + seconds
-    while task.tick() is not None and not (until and until(task.current())):
-        assert time.monotonic() < deadline, vars(task.current().job)
+    while compute_job.tick() is not None and not (until and until(compute_job.current())):
+        assert time.monotonic() < deadline, vars(compute_job.current().job)
         time.sleep(0.02)
-    return task.current()
+    return compute_job.current()
 
 
 def land(scene=None):
@@ -89,7 +88,7 @@ def test_a_piece_is_computed_and_imported(half, tiny_file):
     )
     assert settings().piece == "gently"
     assert bpy.ops.moving_lands.compute() == {"FINISHED"}
-    assert bpy.app.timers.is_registered(task.tick)
+    assert bpy.app.timers.is_registered(compute_job.tick)
     running = follow(lambda now: now.job.label)
     assert (running.title, running.job.progress) == ("GENTLY, Preview", 0.25)
     assert not bpy.ops.moving_lands.compute.poll()  # one at a time
@@ -129,12 +128,12 @@ def test_settings_become_words(half):
     assert words[words.index("--set") + 1] == "surface.resolution=33"
     assert "--restart" in words
     chosen.file = str(half.folder / "own name")
-    assert computing.sequence_file(chosen, bpy.context) == half.folder / "own name.h5"
+    assert compute_panel.sequence_file(chosen, bpy.context) == half.folder / "own name.h5"
     chosen.file = "//beside.h5"
     with pytest.raises(RuntimeError, match=r"save the \.blend first"):
         bpy.ops.moving_lands.compute()
     bpy.ops.wm.save_as_mainfile(filepath=str(half.folder / "shot.blend"))
-    assert computing.sequence_file(chosen, bpy.context) == half.folder / "beside.h5"
+    assert compute_panel.sequence_file(chosen, bpy.context) == half.folder / "beside.h5"
 
 
 def test_a_recipe_of_ones_own(half):
@@ -246,7 +245,7 @@ def test_who_does_not_listen_is_gone_within_the_grace_period(half):
     bpy.ops.moving_lands.cancel_computing()
     follow()
     assert not lives(pid)
-    assert time.monotonic() - began < background.GRACE + 2
+    assert time.monotonic() - began < process.GRACE + 2
 
 
 def test_unregistering_ends_it(half):
@@ -256,10 +255,10 @@ def test_unregistering_ends_it(half):
     pid = half.log()["pid"]
     addon.unregister()
     assert not lives(pid)
-    assert not bpy.app.timers.is_registered(task.tick)
+    assert not bpy.app.timers.is_registered(compute_job.tick)
     assert not hasattr(bpy.types.Scene, "moving_lands_computing")
     addon.register()
-    assert task.current() is None
+    assert compute_job.current() is None
 
 
 @pytest.fixture
@@ -282,8 +281,8 @@ def test_it_survives_undo(slow):
         bpy.ops.ed.undo_push(message=name)
     bpy.ops.ed.undo()
     bpy.ops.ed.undo()
-    assert task.tick() is not None
-    assert task.current().job.running
+    assert compute_job.tick() is not None
+    assert compute_job.current().job.running
     slow.go()
     assert follow().outcome[0] == "CHECKMARK"
     assert land()
@@ -302,7 +301,7 @@ def test_the_land_goes_to_the_scene_where_it_was_asked_for(slow):
 
 def test_another_file_is_left_alone(slow):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert task.tick() is not None
+    assert compute_job.tick() is not None
     slow.go()
     icon, text = follow().outcome
     assert icon == "INFO"
@@ -314,7 +313,7 @@ def test_another_file_is_left_alone(slow):
 def test_its_file_opened_again_is_still_its_own(slow):
     path = bpy.data.filepath
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert task.scene(task.current()) is None
+    assert compute_job.scene(compute_job.current()) is None
     bpy.ops.wm.open_mainfile(filepath=path)
     slow.go()
     assert follow().outcome[0] == "CHECKMARK"
@@ -372,7 +371,7 @@ def snapshots():
 def test_growing(growing):
     bpy.ops.moving_lands.compute()
     follow(lambda now: now.shown)
-    assert task.current().job.running
+    assert compute_job.current().job.running
     first = land()
     assert snapshots() == 3
     first.location.x = 3.0  # the artist's
@@ -426,8 +425,8 @@ def test_what_is_in_the_scene_already_is_not_imported_twice(half, tiny_file):
 
 
 def test_everything_has_a_tooltip(half):
-    for name in computing.MOVING_LANDS_PG_computing.__annotations__:
-        description = computing.MOVING_LANDS_PG_computing.bl_rna.properties[name].description
+    for name in compute_panel.MOVING_LANDS_PG_computing.__annotations__:
+        description = compute_panel.MOVING_LANDS_PG_computing.bl_rna.properties[name].description
         assert description and not description.endswith("."), name
     for operator in ("compute", "cancel_computing", "check_python"):
         description = getattr(bpy.ops.moving_lands, operator).get_rna_type().description

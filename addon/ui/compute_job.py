@@ -16,9 +16,9 @@ from typing import Any
 
 import bpy
 
-from ..background import Job
 from ..shot import parts as shots
 from .drawing import redraw
+from .process import Job
 
 INTERVAL = 0.2
 """Seconds between two looks at it."""

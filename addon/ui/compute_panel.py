@@ -1,6 +1,6 @@
 """The panel "Compute": a piece is computed beside Blender, and its land appears in the scene.
 
-What to compute is chosen for a scene, and kept in its .blend; what is under way is in ``task``.
+What to compute is chosen for a scene, and kept in its .blend; what is under way is in ``compute_job``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import bpy
 
-from ..background import Job
 from ..progress import clock
-from . import preferences, task
+from . import compute_job, preferences
 from .drawing import sentence
+from .process import Job
 
 OWN = "OWN"
 """The choice of a recipe file instead of a piece."""
@@ -135,7 +135,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if (now := task.current()) and now.job.running:
+        if (now := compute_job.current()) and now.job.running:
             cls.poll_message_set("One computation at a time.")
             return False
         return True
@@ -154,7 +154,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.moving_lands_computing
         try:
-            task.begin(_start(settings, context, self.restart))
+            compute_job.begin(_start(settings, context, self.restart))
         except ValueError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -163,7 +163,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
 
 def _start(
     settings: MOVING_LANDS_PG_computing, context: bpy.types.Context, restart: bool
-) -> task.Task:
+) -> compute_job.Task:
     command, folder = preferences.lands(context, "compute"), None
     if settings.piece == OWN:
         recipe = Path(bpy.path.abspath(settings.recipe)).expanduser().absolute()
@@ -180,7 +180,7 @@ def _start(
     if restart:
         command.append("--restart")
     job = Job(command, preferences.ENVIRONMENT, folder)
-    return task.Task(
+    return compute_job.Task(
         job=job,
         title=f"{title}, {settings.quality.capitalize()}",
         file=file,
@@ -188,7 +188,7 @@ def _start(
         name=context.scene.name,
         blend=bpy.data.filepath,
         grows=preferences.preferences(context).grow,
-        seen=task.version_of(file),
+        seen=compute_job.version_of(file),
     )
 
 
@@ -201,11 +201,11 @@ class MOVING_LANDS_OT_cancel_computing(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        now = task.current()
+        now = compute_job.current()
         return now is not None and now.job.running and not now.job.cancelled
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        task.current().job.cancel()
+        compute_job.current().job.cancel()
         return {"FINISHED"}
 
 
@@ -223,7 +223,7 @@ class MOVING_LANDS_PT_compute(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        now = task.current()
+        now = compute_job.current()
         if now and now.job.running:
             _draw_running(layout, now)
         elif not preferences.preferences(context).python:
@@ -262,7 +262,7 @@ def _draw_settings(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     row.operator(MOVING_LANDS_OT_compute.bl_idname, text="", icon="FILE_REFRESH").restart = True
 
 
-def _draw_running(layout: bpy.types.UILayout, running: task.Task) -> None:
+def _draw_running(layout: bpy.types.UILayout, running: compute_job.Task) -> None:
     job = running.job
     doing = "Stopping" if job.cancelled else job.label.capitalize() or "Starting"
     left = f"{clock(job.seconds_left)} left" if job.seconds_left is not None else ""
@@ -275,11 +275,11 @@ def _draw_running(layout: bpy.types.UILayout, running: task.Task) -> None:
     row = layout.row(align=True)
     row.progress(factor=job.progress, type="BAR", text=f"{doing}  {share}")
     row.operator(MOVING_LANDS_OT_cancel_computing.bl_idname, text="", icon="X")
-    if task.scene(running) is None:
-        sentence(layout, f"It is for {task.home(running)}, which is not open.", icon="INFO")
+    if compute_job.scene(running) is None:
+        sentence(layout, f"It is for {compute_job.home(running)}, which is not open.", icon="INFO")
 
 
-def _draw_outcome(layout: bpy.types.UILayout, done: task.Task) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, done: compute_job.Task) -> None:
     icon, text = done.outcome
     sentence(layout, text, icon)
     if done.job.finished and icon in ("INFO", "ERROR"):
@@ -306,6 +306,6 @@ def register() -> None:
 
 def unregister() -> None:
     """End what is under way, and take the settings back."""
-    task.stop()
+    compute_job.stop()
     preferences.stop()
     del bpy.types.Scene.moving_lands_computing

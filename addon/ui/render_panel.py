@@ -14,12 +14,12 @@ from pathlib import Path
 
 import bpy
 
-from ..background import Job
 from ..progress import clock
 from ..render import devices, quality
 from ..render import frames as render
+from .compute_job import INTERVAL
 from .drawing import redraw, sentence
-from .task import INTERVAL
+from .process import Job
 
 ESTIMATE = ".estimate"
 """At the end of the name of a copy that is only looked at."""

@@ -7,7 +7,7 @@ import bpy
 from .. import overlays
 from ..land.mesh_cache import modifier as mesh_cache
 from ..shot import parts as shots
-from . import contents, operators
+from . import edit_operators, file_summary
 
 CATEGORY = "Moving Lands"
 
@@ -41,17 +41,19 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         layout.label(text=shot.name, icon="RNDCURVE")
         layout.label(text=source.name, icon="FILE" if source.exists() else "ERROR")
         row = layout.row(align=True)
-        row.operator(operators.MOVING_LANDS_OT_update.bl_idname, icon="FILE_REFRESH", text="Update")
         row.operator(
-            operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
+            edit_operators.MOVING_LANDS_OT_update.bl_idname, icon="FILE_REFRESH", text="Update"
+        )
+        row.operator(
+            edit_operators.MOVING_LANDS_OT_replace.bl_idname, icon="FILE_FOLDER", text="Replace"
         )
         made = shots.made_with(shot)[0]
-        look = operators.MOVING_LANDS_OT_change_look.bl_idname
-        name = _label(operators.LOOKS, made.name)
+        look = edit_operators.MOVING_LANDS_OT_change_look.bl_idname
+        name = _label(edit_operators.LOOKS, made.name)
         layout.operator_menu_enum(look, "look", text=f"Look: {name}", icon="MATERIAL")
         if "Camera" in parts:
-            rig = operators.MOVING_LANDS_OT_change_camera.bl_idname
-            name = "Acts" if made.acts else _label(operators.RIGS, made.rig)
+            rig = edit_operators.MOVING_LANDS_OT_change_camera.bl_idname
+            name = "Acts" if made.acts else _label(edit_operators.RIGS, made.rig)
             layout.operator_menu_enum(rig, "rig", text=f"Camera: {name}", icon="OUTLINER_OB_CAMERA")
         for land in shots.lands_of(shot):
             _land(layout, land)
@@ -68,10 +70,10 @@ def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw the choice of a file, what is in it, and its import."""
     settings = context.scene.moving_lands_shot
     layout.prop(settings, "file", text="", placeholder="Sequence File (.h5)")
-    contents.draw(layout, settings.file)
+    file_summary.draw(layout, settings.file)
     row = layout.row()
     row.scale_y = 1.3
-    importing = operators.MOVING_LANDS_OT_import_sequence.bl_idname
+    importing = edit_operators.MOVING_LANDS_OT_import_sequence.bl_idname
     row.operator(importing, icon="IMPORT", text="Import").filepath = settings.file
     if not settings.file:
         layout.label(text="Or drop a file on the viewport", icon="INFO")
@@ -92,10 +94,12 @@ def _land(layout: bpy.types.UILayout, land: bpy.types.Object) -> None:
         column.prop(keys, "eval_time", text="Training Time")
     row = body.row(align=True)
     row.operator(
-        operators.MOVING_LANDS_OT_set_heights.bl_idname, text="Heights", icon="MOD_DISPLACE"
+        edit_operators.MOVING_LANDS_OT_set_heights.bl_idname, text="Heights", icon="MOD_DISPLACE"
     )
-    row.operator(operators.MOVING_LANDS_OT_add_skirt.bl_idname, text="Skirt", icon="ADD")
-    row.operator(operators.MOVING_LANDS_OT_add_thickness.bl_idname, text="Thickness", icon="ADD")
+    row.operator(edit_operators.MOVING_LANDS_OT_add_skirt.bl_idname, text="Skirt", icon="ADD")
+    row.operator(
+        edit_operators.MOVING_LANDS_OT_add_thickness.bl_idname, text="Thickness", icon="ADD"
+    )
 
 
 def _camera(

@@ -12,7 +12,7 @@ import addon
 from addon.judge import gates as judge
 from addon.render import frames as render
 from addon.render import quality
-from addon.ui import rendering
+from addon.ui import render_panel
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def shot(blend, tmp_path):
 def follow(until=None, seconds=60):
     """Look after the render, as Blender's timer does, until something is so or it is over."""
     deadline = time.monotonic() + seconds
-    while rendering.tick() is not None and not (until and until(rendering.work().job)):
-        assert time.monotonic() < deadline, vars(rendering.work().job)
+    while render_panel.tick() is not None and not (until and until(render_panel.work().job)):
+        assert time.monotonic() < deadline, vars(render_panel.work().job)
         time.sleep(0.02)
-    return rendering.work()
+    return render_panel.work()
 
 
 def touch():
@@ -79,7 +79,7 @@ def test_what_is_not_saved_is_rendered_from_a_copy_that_goes(shot):
 
 
 def test_a_blend_without_a_place_is_rendered_in_a_temporary_folder(shot, tmp_path, monkeypatch):
-    monkeypatch.setattr(rendering.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(render_panel.tempfile, "tempdir", str(tmp_path))
     content = bpy.data.filepath
     bpy.ops.wm.read_homefile(use_empty=True)
     with bpy.data.libraries.load(content) as (there, here):
@@ -93,7 +93,7 @@ def test_a_blend_without_a_place_is_rendered_in_a_temporary_folder(shot, tmp_pat
     folder = work.blend.parent
     assert folder.parent == tmp_path
     assert names(folder) == ["frames", "poster.png", "untitled.mp4"]
-    assert rendering.folder(bpy.context.scene) == folder
+    assert render_panel.folder(bpy.context.scene) == folder
 
 
 def test_a_cancelled_render_is_resumed_as_the_shot_was(shot):
@@ -128,7 +128,7 @@ def test_frames_of_an_earlier_shot_are_only_replaced_when_asked(shot):
     frame = shot.parent / "frames/0002.png"
     before = frame.stat().st_mtime_ns
     touch()
-    assert rendering._shows_another_version(bpy.context.scene)
+    assert render_panel._shows_another_version(bpy.context.scene)
     bpy.ops.moving_lands.render()
     icon, text = follow().outcome
     assert icon == "ERROR"
@@ -201,8 +201,8 @@ def test_unregistering_ends_what_is_under_way(shot):
     touch()
     bpy.ops.moving_lands.render()
     follow(lambda job: job.label == "rendering")
-    job = rendering.work().job
+    job = render_panel.work().job
     addon.unregister()
     assert not job.running
-    assert rendering.work() is None
+    assert render_panel.work() is None
     addon.register()
