@@ -17,12 +17,12 @@ import numpy as np
 from mathutils import Euler, Vector
 
 from ..blender import compat
-from ..land import mesh as surface
 from ..look import apply as look
 from ..look import library
 from ..sequence.reader import Selection
 from ..shot import build as stage
 from ..shot.parts import Options, lands_of
+from ..units import WIDTH
 
 CATALOGUE = "6f0a4b6e-2a53-4b0c-9d53-3f1b7c0f5a91"
 """Of ``blender_assets.cats.txt``."""
@@ -92,7 +92,7 @@ def _picture(path: str, name: str, folder: Path) -> np.ndarray:
     middle = Vector((0.0, 0.0, 0.65 * land["relief"]))
     way = Vector((0.0, -1.0, 0.0))
     way.rotate(Euler((radians(-elevation), 0.0, radians(azimuth))))
-    camera.location = middle + distance * surface.WIDTH * way
+    camera.location = middle + distance * WIDTH * way
     camera.rotation_euler = (-way).to_track_quat("-Z", "Y").to_euler()
     scene.camera = camera
     scene.render.engine = "CYCLES"

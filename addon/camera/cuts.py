@@ -12,8 +12,8 @@ import numpy as np
 
 from ..blender import compat
 from ..blender.keyframes import key_linear, key_spline
-from ..land.mesh import WIDTH
 from ..shot.parts import named
+from ..units import WIDTH
 from .splines import Spline, ease
 
 TAKE = "moving_lands_take"

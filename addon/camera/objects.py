@@ -21,8 +21,9 @@ from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
 from ..blender.keyframes import forget, is_keyed, key_spline, untouched
-from ..land.mesh import GRID, WIDTH
+from ..land.mesh import GRID
 from ..shot.parts import named
+from ..units import WIDTH
 from .cuts import TAKE, cameras_of, cutting
 from .planner import Plan, off_third, plan
 from .rigs import RIGS, Act, Rig, joined, takes

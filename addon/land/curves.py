@@ -21,9 +21,10 @@ from ..look.apply import glowing_material
 from ..overlays import only_seen
 from ..sequence.heights import HeightScale
 from ..sequence.reader import Surface
+from ..units import WIDTH
 from .dashes import STYLES as DASHED
 from .dashes import dash
-from .mesh import WIDTH, clock
+from .mesh import clock
 from .projection import Trace, growth, heights_at, inside, traces
 
 STYLES = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bpy
 
 from ..nodes.geometry import Graph, shared
-from .mesh import WIDTH
+from ..units import WIDTH
 
 STYLES = {
     "Path line": (0.0018 * WIDTH, "ffbe0a", 1.25),

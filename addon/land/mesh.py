@@ -20,10 +20,8 @@ from ..blender import compat
 from ..blender.keyframes import key_linear
 from ..sequence.heights import HeightScale
 from ..sequence.reader import Surface, cache_memory, keys_memory
+from ..units import plane_unit
 from . import mesh_cache
-
-WIDTH = 10.0
-"""Width of the land in Blender units; everything else is sized by it."""
 
 KEY_SPACING = 10.0
 """Blender puts absolute shape keys 10 apart in ``eval_time``."""
@@ -186,7 +184,7 @@ def _pace(land: bpy.types.Object, first_frame: float, last_frame: float) -> None
 
 def grid_positions(surface: Surface) -> np.ndarray:
     """Return the points ``(rows * cols, 3)`` of the flat land, float32, rows along y."""
-    unit = WIDTH / (surface.alpha[-1] - surface.alpha[0])
+    unit = plane_unit(surface.alpha)
     y, x = np.meshgrid(surface.beta * unit, surface.alpha * unit, indexing="ij")
     return np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import bpy
 
-from .mesh import WIDTH
+from ..units import WIDTH
 
 
 def add_thickness(land: bpy.types.Object, thickness: float = 0.01 * WIDTH) -> bpy.types.Modifier:

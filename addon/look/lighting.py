@@ -15,8 +15,8 @@ import bpy
 from mathutils import Vector
 
 from ..blender import compat
-from ..land.mesh import WIDTH
 from ..nodes.graph import Graph, linear
+from ..units import WIDTH
 
 
 @dataclass(frozen=True)

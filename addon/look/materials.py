@@ -12,8 +12,8 @@ from collections.abc import Callable
 import bpy
 
 from ..blender import compat
-from ..land.mesh import WIDTH
 from ..nodes.graph import Graph, Input, Panels, linear, new_group, signature
+from ..units import WIDTH
 
 NOTE = "moving_lands_look"
 """Custom property of what a look is made of: a checksum of how it was made."""

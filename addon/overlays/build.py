@@ -11,10 +11,11 @@ from collections.abc import Collection
 import bpy
 import numpy as np
 
-from ..land.mesh import WIDTH, clock
+from ..land.mesh import clock
 from ..sequence.heights import HeightScale
 from ..sequence.reader import Surface
 from ..shot.parts import named
+from ..units import plane_unit
 from .compositing import lay_over
 from .labels import badge, key_badge, key_loss, live_loss
 from .layout import Layout, picture_frame
@@ -144,7 +145,7 @@ def write_overlays(
 
 def _waypoint(surface: Surface, scale: HeightScale, at: int) -> np.ndarray:
     """Return where the minimizer was at a snapshot, on the land of each: ``(n, 3)``."""
-    unit = WIDTH / (surface.alpha[-1] - surface.alpha[0])
+    unit = plane_unit(surface.alpha)
     inside = (surface.minimizer[at, :2] - surface.origin) * unit
     height = np.full(len(inside), scale(surface.minimizer[at, 2]))
     return np.column_stack([inside, height])

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import bpy
 
 from ..blender import compat
-from ..land.mesh import WIDTH
+from ..units import WIDTH
 from .layout import drive
 from .materials import APART
 from .shadow import laid_over

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from ..land.mesh import WIDTH
+from ..units import WIDTH
 
 FONT = Path(__file__).parents[1] / "assets" / "fonts" / "BarlowCondensed-Medium.ttf"
 

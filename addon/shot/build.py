@@ -29,6 +29,7 @@ from ..land.mesh_cache import beside_blend
 from ..look import apply as look
 from ..sequence import heights
 from ..sequence.reader import Sequence, Surface, open_sequence
+from ..units import WIDTH, plane_unit
 from .parts import MARK, Options, made_with, named, note, parts_of, source_of
 from .settings import Settings
 
@@ -245,7 +246,7 @@ def _fitting(
     """Fit one scale to all surfaces of a shot."""
     losses = chain.from_iterable(given.losses() for given in shown)
     clip = settings.clip_low, settings.clip_high
-    relief = settings.relief * surface.WIDTH
+    relief = settings.relief * WIDTH
     steps = heights.fitting(losses, settings.scale, relief, clip, settings.reverse)
     counted = count(1)
     total = sum(len(given.frames) for given in shown)
@@ -268,7 +269,7 @@ def _lands(
         land = yield from _within(begin, between, steps)
         land["relief"] = scale.relief
         land.data.materials.append(material)
-        land.location.x = n * BESIDE * surface.WIDTH if settings.arrange == "side" else 0.0
+        land.location.x = n * BESIDE * WIDTH if settings.arrange == "side" else 0.0
         lying = yield from _within(between, end, traces.building(given, scale, land))
         found |= {named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
     return found
@@ -361,7 +362,7 @@ def _scenery(
     beside = settings.arrange == "side"
     for n in range(len(shown) if beside else 1):
         lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
-        lamps["Light Rig"].location.x = n * BESIDE * surface.WIDTH
+        lamps["Light Rig"].location.x = n * BESIDE * WIDTH
         made |= {named(part, n): lamp for part, lamp in lamps.items()}
     filming = made.get("Camera Now", lens)
     lines = len(_sentences(sequence))
@@ -429,7 +430,7 @@ def _followed(shown: Surface, scale: heights.HeightScale, when: np.ndarray) -> n
 
 def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
     """Return where the minimizer stands on the land: ``(n, 3)``, Blender units."""
-    unit = surface.WIDTH / (shown.alpha[-1] - shown.alpha[0])
+    unit = plane_unit(shown.alpha)
     inside = (shown.minimizer[:, :2] - shown.origin) * unit
     return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
@@ -441,7 +442,7 @@ def _terrain(
     land = there["Land"]
     frames, when = _seen(land)
     places = _followed(shown[0], scale, when)
-    found = terrain.survey(shown[0], scale, frames, when, places, surface.WIDTH)
+    found = terrain.survey(shown[0], scale, frames, when, places, WIDTH)
     for n, given in enumerate(shown[1:], 1):
         if other := there.get(named("Land", n)):
             seen = np.interp(frames, *_seen(other))

@@ -19,6 +19,7 @@ from addon.land import mesh as surface
 from addon.overlays.layout import drive
 from addon.sequence.heights import fit
 from addon.sequence.reader import open_sequence
+from addon.units import WIDTH
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 FPS, SECONDS, ASPECT = 12, 6, 16 / 9
@@ -90,11 +91,11 @@ def built(scene, file, acts=None):
         land = drained(surface.building(shown, scale, 1, LAST))
         frames = np.arange(1.0, LAST + 1)
         when = np.linspace(0, len(shown.frames) - 1, LAST)
-        unit = surface.WIDTH / np.ptp(shown.alpha)
+        unit = WIDTH / np.ptp(shown.alpha)
         inside = (shown.minimizer[:, :2] - shown.origin) * unit
         known = np.column_stack([inside, scale(shown.minimizer[:, 2])])
         places = np.column_stack([np.interp(when, np.arange(len(known)), a) for a in known.T])
-        terrain = survey(shown, scale, frames, when, places, surface.WIDTH)
+        terrain = survey(shown, scale, frames, when, places, WIDTH)
     bead = bpy.data.objects.new("Bead", None)
     bead.parent = land
     for frame, place in zip(frames, places, strict=True):

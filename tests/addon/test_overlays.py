@@ -12,7 +12,6 @@ from addon import overlays
 from addon.blender import compat
 from addon.judge import gates as judge
 from addon.land import dashes
-from addon.land import mesh as surface
 from addon.look.materials import glowing_material
 from addon.nodes import geometry as nodes
 from addon.overlays import layout as picture
@@ -21,6 +20,7 @@ from addon.overlays.build import BADGES
 from addon.sequence import heights
 from addon.sequence import reader as sequence
 from addon.shot import build as stage
+from addon.units import WIDTH
 
 TEXTS = {
     "Title": "Funnel",
@@ -43,7 +43,7 @@ def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
         first, second = TEXTS["Sentence"].split("\n")
         recipe = {**opened.recipe, "sentence": first, "credits": second}
         shot = stage.build(dataclasses.replace(opened, recipe=recipe), settings)
-        scale = heights.fit(given.losses(), settings.scale, settings.relief * surface.WIDTH)
+        scale = heights.fit(given.losses(), settings.scale, settings.relief * WIDTH)
     parts = {part["moving_lands"]: part for part in shot.objects}
     written = overlays.write_overlays(parts, [given], scale, TEXTS)
     assert all(written.values())

@@ -14,10 +14,10 @@ from addon.blender import compat
 from addon.blender.keyframes import key_spline
 from addon.camera import objects as camera
 from addon.camera import splines as camerawork
-from addon.land import mesh as surface
 from addon.sequence import reader as sequence
 from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.units import WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def watched(shot, parts):
 
 def test_the_camera_is_calm(shot, watched):
     places, axes, _, _ = watched
-    motion = camerawork.measure(places, -axes[:, 2], shot.scene.render.fps, surface.WIDTH)
+    motion = camerawork.measure(places, -axes[:, 2], shot.scene.render.fps, WIDTH)
     assert motion.faults() == []
     tilt = np.degrees(np.arcsin(np.abs(axes[:, 0, 2])))
     assert tilt.max() <= 1
@@ -59,7 +59,7 @@ def test_the_minimizer_stays_on_a_third_inside_the_frame(watched):
 
 
 def test_the_camera_keeps_clear_of_the_moving_land(watched):
-    assert watched[3].min() >= 0.02 * surface.WIDTH
+    assert watched[3].min() >= 0.02 * WIDTH
 
 
 def test_the_bead_lies_on_the_land(shot, parts):
@@ -69,7 +69,7 @@ def test_the_bead_lies_on_the_land(shot, parts):
         graph = bpy.context.evaluated_depsgraph_get()
         land = parts["Land"].evaluated_get(graph).data.vertices[middle].co
         bead = parts["Bead"].evaluated_get(graph).matrix_world.translation
-        assert (land - bead).length <= 1e-3 * surface.WIDTH
+        assert (land - bead).length <= 1e-3 * WIDTH
 
 
 def test_the_label_counts_the_original_loss(shot, parts):
@@ -180,7 +180,7 @@ def test_a_shot_is_filmed_by_another_rig(funnel_file):
     ridden = looks(shot)
     assert stage.film(collection, scene, "orbit") == []
     orbited = looks(shot)
-    assert np.linalg.norm(np.subtract(orbited, ridden)[:3]) > 0.1 * surface.WIDTH
+    assert np.linalg.norm(np.subtract(orbited, ridden)[:3]) > 0.1 * WIDTH
     anew = stage.Settings(rig="orbit").film_acts[0].framing
     assert orbited[3] == pytest.approx(anew.lens)
     assert all(motion.faults() == [] for motion in camera.measured_takes(scene, parts).values())

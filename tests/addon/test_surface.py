@@ -13,6 +13,7 @@ from addon.land import modifiers as solid
 from addon.sequence import heights
 from addon.sequence.reader import Selection, SequenceError, open_sequence
 from addon.shot import parts as shots
+from addon.units import WIDTH
 
 SCALE = heights.HeightScale("log", 0.02, 50.0, 2.0)
 
@@ -24,7 +25,7 @@ def land(shot):
 
 def test_heights_are_the_log_of_the_losses_on_one_scale(shot, land):
     low, high = shot.losses.min(), shot.losses.max()
-    relief = shot.settings.relief * surface.WIDTH
+    relief = shot.settings.relief * WIDTH
     for frame, loss in zip(shot.frames, shot.losses, strict=True):
         expected = np.log(loss.astype(np.float64) / low) / np.log(high / low) * relief
         assert seen(land, frame)[:, 2] == pytest.approx(expected.ravel(), abs=2e-5 * relief)
@@ -39,7 +40,7 @@ def test_between_two_snapshots_the_land_is_between_them(shot, land):
 def test_the_land_is_a_grid_of_the_windows_proportions(shot, land):
     places = seen(land, 1).reshape(*shot.losses[0].shape, 3)
     width = places[0, -1, 0] - places[0, 0, 0]
-    assert width == pytest.approx(surface.WIDTH)
+    assert width == pytest.approx(WIDTH)
     assert np.all(np.diff(places[..., 0], axis=1) > 0)
     assert np.all(np.diff(places[..., 1], axis=0) > 0)
     assert not land.data.validate()
@@ -55,7 +56,7 @@ def test_the_uv_map_spans_the_window(land):
     vertices = np.empty(len(layer.uv), dtype=np.int32)
     land.data.loops.foreach_get("vertex_index", vertices)
     places = seen(land, 1)[vertices, :2]
-    assert uv.reshape(-1, 2) == pytest.approx(places / surface.WIDTH + 0.5, abs=1e-6)
+    assert uv.reshape(-1, 2) == pytest.approx(places / WIDTH + 0.5, abs=1e-6)
 
 
 def test_one_curve_says_when_each_snapshot_is_seen(shot, land):
@@ -132,7 +133,7 @@ def test_a_selection_is_built(lands, kept_in):
     shown, losses = lands(9, 12, 11)
     land = built(shown.select(Selection(2, every=4, thin=4)), kept_in)
     assert shows(land, losses[[2, 6, 10]][:, ::4][:, :, [0, 4, 7, 11]])
-    assert np.ptp(seen(land, 1)[:, 0]) == pytest.approx(surface.WIDTH)
+    assert np.ptp(seen(land, 1)[:, 0]) == pytest.approx(WIDTH)
 
 
 def test_a_single_snapshot_stands_still(lands, kept_in):

@@ -12,6 +12,7 @@ from addon.land import curves as traces
 from addon.land import mesh as surface
 from addon.sequence import heights
 from addon.sequence import reader as sequence
+from addon.units import WIDTH
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 FRAMES, SIZE = 6, 33
@@ -183,7 +184,7 @@ def test_lines_lie_on_the_land_at_every_moment(built, name):
         gap = over(built.land, graph, places[thickness > 1e-6])
         assert len(gap) > 3
         assert np.isnan(gap).sum() <= 1  # at the border itself
-        assert np.nanmax(np.abs(gap)) < 2e-3 * surface.WIDTH
+        assert np.nanmax(np.abs(gap)) < 2e-3 * WIDTH
 
 
 @pytest.mark.parametrize("name", ["Path across", "Posterior 3 Sigma"])
@@ -193,10 +194,10 @@ def test_a_line_does_not_dive_under_a_fold(built, name):
         graph = at(frame)
         places, thickness = middles(built.made[name], graph)
         places = places[thickness > 1e-6]
-        assert np.nanmin(over(built.land, graph, between(places))) > -1e-5 * surface.WIDTH
+        assert np.nanmin(over(built.land, graph, between(places))) > -1e-5 * WIDTH
         straight = np.linspace(places[0], places[len(places) // 2], 50)
         deepest = min(deepest, np.nanmin(over(built.land, graph, straight)))
-    assert deepest < -5e-3 * surface.WIDTH  # as a straight line would
+    assert deepest < -5e-3 * WIDTH  # as a straight line would
 
 
 def test_what_travels_with_the_window_stays_on_the_land(travelling_file):
@@ -206,18 +207,18 @@ def test_what_travels_with_the_window_stays_on_the_land(travelling_file):
         for name in ("Path across", "Path moving", "Posterior 1 Sigma"):
             places, thickness = middles(shot.made[name], graph)
             gap = over(shot.land, graph, places[thickness > 0.9 * thickness.max()])
-            assert np.nanmax(np.abs(gap)) < 2e-3 * surface.WIDTH, name
+            assert np.nanmax(np.abs(gap)) < 2e-3 * WIDTH, name
         gap = over(shot.land, graph, balls(shot.made["Posterior Samples"], graph))
-        assert np.nanmax(np.abs(gap)) < 2e-3 * surface.WIDTH
+        assert np.nanmax(np.abs(gap)) < 2e-3 * WIDTH
     # The last snapshot's window is around the trajectory's last point.
-    unit = surface.WIDTH / np.ptp(shot.surface.alpha)
+    unit = WIDTH / np.ptp(shot.surface.alpha)
     line, _ = middles(shot.made["Path trajectory"], at(shot.frames[-1]))
     last = 0.7 * trajectory()[-1] * unit
     assert line[-1, :2] == pytest.approx(last, abs=1e-4)
 
 
 def test_a_path_is_where_the_file_says(built):
-    unit = surface.WIDTH / np.ptp(built.surface.alpha)
+    unit = WIDTH / np.ptp(built.surface.alpha)
     places, _ = middles(built.made["Path across"], at(20))
     assert places[[0, -1], :2] / unit == pytest.approx(np.array([(-1.1, -1.0), (1.05, 1.1)]))
     towards = (places[:, :2] / unit - (-1.1, -1.0)) @ np.array([-2.1, 2.15])
@@ -231,12 +232,12 @@ def test_a_path_is_where_the_file_says(built):
 def test_a_line_ends_at_the_border_of_the_land(built):
     places, thickness = middles(built.made["Path beyond"], at(10))
     seen = places[thickness > 1e-6]
-    assert seen[:, 0].max() == pytest.approx(surface.WIDTH / 2, abs=1e-3)
-    assert places[:, 0].max() > surface.WIDTH
+    assert seen[:, 0].max() == pytest.approx(WIDTH / 2, abs=1e-3)
+    assert places[:, 0].max() > WIDTH
 
 
 def test_the_ellipses_are_those_of_the_covariance(built):
-    unit = surface.WIDTH / np.ptp(built.surface.alpha)
+    unit = WIDTH / np.ptp(built.surface.alpha)
     variances, axes = np.linalg.eigh(COVARIANCE)
     for sigma in (1, 2, 3):
         places, _ = middles(built.made[f"Posterior {sigma} Sigma"], at(30))
@@ -250,7 +251,7 @@ def test_the_ellipses_are_those_of_the_covariance(built):
 
 
 def test_each_sample_on_the_land_is_a_ball(built):
-    unit = surface.WIDTH / np.ptp(built.surface.alpha)
+    unit = WIDTH / np.ptp(built.surface.alpha)
     samples = built.surface.posterior["samples"][:, :2]
     expected = samples[np.abs(samples).max(axis=1) <= 1.2] * unit
     assert len(expected) == 28
@@ -258,7 +259,7 @@ def test_each_sample_on_the_land_is_a_ball(built):
         graph = at(frame)
         places = balls(built.made["Posterior Samples"], graph)
         assert places[:, :2] == pytest.approx(expected, abs=1e-4)
-        assert np.abs(over(built.land, graph, places)).max() < 2e-3 * surface.WIDTH
+        assert np.abs(over(built.land, graph, places)).max() < 2e-3 * WIDTH
     dots = built.made["Posterior Samples"]
     for instance in graph.object_instances:
         if instance.parent and instance.parent.original == dots:
@@ -271,7 +272,7 @@ def test_each_sample_on_the_land_is_a_ball(built):
 
 
 def test_the_trajectory_is_drawn_as_the_minimizer_walks(built):
-    unit = surface.WIDTH / np.ptp(built.surface.alpha)
+    unit = WIDTH / np.ptp(built.surface.alpha)
     line = built.made["Path trajectory"]
     for index in range(1, FRAMES):
         places, _ = middles(line, at(built.frames[index]))
@@ -287,9 +288,9 @@ def test_a_land_that_stands_still_has_its_whole_trajectory(tmp_path):
     shot = build(tmp_path / "still.h5")
     graph = at(30)
     places, _ = middles(shot.made["Path trajectory"], graph)
-    unit = surface.WIDTH / np.ptp(shot.surface.alpha)
+    unit = WIDTH / np.ptp(shot.surface.alpha)
     assert places[[0, -1], :2] / unit == pytest.approx(trajectory()[[0, -1]], abs=1e-5)
-    assert np.abs(over(shot.land, graph, places)).max() < 1e-4 * surface.WIDTH
+    assert np.abs(over(shot.land, graph, places)).max() < 1e-4 * WIDTH
 
 
 def test_retiming_the_land_retimes_its_traces(file):
@@ -299,7 +300,7 @@ def test_retiming_the_land_retimes_its_traces(file):
     keys.eval_time = 23.0
     graph = at(3)
     places, _ = middles(shot.made["Path across"], graph)
-    assert np.nanmax(np.abs(over(shot.land, graph, places))) < 1e-3 * surface.WIDTH
+    assert np.nanmax(np.abs(over(shot.land, graph, places))) < 1e-3 * WIDTH
 
 
 def renew(shot, file, selection=WHOLE):
@@ -335,7 +336,7 @@ def lies_on_the_land(shot, name, frame):
         places, thickness = middles(shot.made[name], graph)
         places = places[thickness > 1e-6]
     gap = over(shot.land, graph, places)
-    return len(gap) > 3 and np.nanmax(np.abs(gap)) < 2e-3 * surface.WIDTH
+    return len(gap) > 3 and np.nanmax(np.abs(gap)) < 2e-3 * WIDTH
 
 
 def test_renewing_lays_everything_on_the_new_land(shot, longer_file):
@@ -345,7 +346,7 @@ def test_renewing_lays_everything_on_the_new_land(shot, longer_file):
             assert lies_on_the_land(shot, name, frame), (name, frame)
     assert len(shot.made["Path across"].data.shape_keys.key_blocks) == 9
     line, _ = middles(shot.made["Path trajectory"], at(shot.frames[-1]))
-    unit = surface.WIDTH / np.ptp(shot.surface.alpha)
+    unit = WIDTH / np.ptp(shot.surface.alpha)
     assert line[-1, :2] / unit == pytest.approx([0, 0], abs=1e-3)
 
 
@@ -357,7 +358,7 @@ def test_fewer_snapshots_and_points_are_no_other_thing(file, tmp_path, cached):
     for name in (*LINES, "Posterior Samples"):
         for frame in moments(shot)[1:]:
             assert lies_on_the_land(shot, name, frame), (name, frame)
-    unit = surface.WIDTH / np.ptp(shot.surface.alpha)
+    unit = WIDTH / np.ptp(shot.surface.alpha)
     for frame, place in zip(shot.frames, trajectory()[1::2], strict=True):
         line, _ = middles(shot.made["Path trajectory"], at(frame))
         assert line[-1, :2] / unit == pytest.approx(place, abs=1e-3)
@@ -440,7 +441,7 @@ def test_a_trajectory_that_is_shown_whole_stays_whole(shot, longer_file):
     line[traces.DRAWN] = 8.0
     line.update_tag()
     places, _ = middles(line, at(2))
-    unit = surface.WIDTH / np.ptp(shot.surface.alpha)
+    unit = WIDTH / np.ptp(shot.surface.alpha)
     assert places[-1, :2] / unit == pytest.approx([0, 0], abs=1e-3)
 
 

@@ -10,11 +10,11 @@ from funnel import funnel
 from lands import drained
 
 from addon.blender import compat
-from addon.land import mesh as surface
 from addon.sequence import reader as sequence
 from addon.shot import build as stage
 from addon.shot import parts as shots
 from addon.shot.settings import Settings
+from addon.units import WIDTH
 from movinglands.sequence import write_sequence
 
 TITLE = "FUNNEL"
@@ -58,7 +58,7 @@ def shows(shot, file, frame, snapshot):
         given = opened.surfaces["network"]
         losses = [given.loss(t).astype(float) for t in range(len(given.frames))]
     low, high = np.log(min(map(np.min, losses))), np.log(max(map(np.max, losses)))
-    expected = (np.log(losses[snapshot]) - low) / (high - low) * settings.relief * surface.WIDTH
+    expected = (np.log(losses[snapshot]) - low) / (high - low) * settings.relief * WIDTH
     return np.allclose(heights_of(shots.parts_of(shot)["Land"], frame), expected.ravel(), atol=1e-4)
 
 
@@ -81,7 +81,7 @@ def test_the_land_and_its_minimizer_are_those_of_the_file(shot, files, name):
     )
     middle = heights_of(parts["Land"], end)
     assert bead.z == pytest.approx(middle[len(middle) // 2], abs=1e-3)
-    assert (bead - empty).length < 0.02 * surface.WIDTH
+    assert (bead - empty).length < 0.02 * WIDTH
 
 
 # What an artist does to a shot: each edit returns how to look at it afterwards.
@@ -316,7 +316,7 @@ def test_the_minimizer_follows_a_land_that_was_retimed(shot, files):
                        for name in ("Bead", "Minimizer"))  # fmt: skip
         land = heights_of(parts["Land"], frame)
         assert bead.z == pytest.approx(land[len(land) // 2], abs=1e-3)
-        assert (bead - empty).length < 0.1 * surface.WIDTH
+        assert (bead - empty).length < 0.1 * WIDTH
 
 
 def test_other_heights(shot, files):
@@ -376,7 +376,7 @@ def pair(empty, tmp_path):
     return path
 
 
-@pytest.mark.parametrize(("arrange", "apart"), [("side", 1.12 * surface.WIDTH), ("over", 0)])
+@pytest.mark.parametrize(("arrange", "apart"), [("side", 1.12 * WIDTH), ("over", 0)])
 def test_several_surfaces(pair, arrange, apart):
     shot = stage.import_sequence(pair, Settings(arrange=arrange))
     first, second = shots.lands_of(shot)
