@@ -23,13 +23,15 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
-from movinglands import compute, job, surfaces
-from movinglands.directions import Plane, random_plane, weights_of
-from movinglands.evaluate import Evaluator, Plan
-from movinglands.measure import Measure
-from movinglands.networks import convnet
-from movinglands.objective import Objective
-from movinglands.snapshots import Recorder
+from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.evaluation.measure import Measure
+from movinglands.evaluation.objective import Objective
+from movinglands.networks.convnet import convnet
+from movinglands.pieces import compute
+from movinglands.planes.plane import Plane, random_plane, weights_of
+from movinglands.snapshots.snapshots import Recorder
+from movinglands.surfaces import compute as surfaces
+from movinglands.surfaces import job
 
 
 @dataclass

@@ -12,20 +12,20 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Measure": "measure",
-    "Plane": "directions",
-    "Recorder": "snapshots",
-    "Snapshots": "snapshots",
-    "Surface": "surface",
+    "Measure": "evaluation.measure",
+    "Plane": "planes.plane",
+    "Recorder": "snapshots.snapshots",
+    "Snapshots": "snapshots.snapshots",
+    "Surface": "surfaces.surface",
     "UserError": "errors",
-    "compute_sequence": "surfaces",
-    "given_plane": "planes",
-    "half_width": "planes",
-    "hessian_plane": "planes",
-    "plane_through": "planes",
-    "random_plane": "directions",
-    "trajectory_plane": "planes",
-    "weights_of": "directions",
+    "compute_sequence": "surfaces.compute",
+    "given_plane": "planes.found",
+    "half_width": "planes.found",
+    "hessian_plane": "planes.found",
+    "plane_through": "planes.found",
+    "random_plane": "planes.plane",
+    "trajectory_plane": "planes.found",
+    "weights_of": "planes.plane",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,10 +10,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import __version__, blender
+from . import __version__
 from .errors import UserError
+from .film import blender
+from .pieces.recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
 from .progress import listened_to, tell
-from .recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
 
 _UNWRITTEN = re.compile(
     r"file write failed: .*filename = '(.*?)',.* error message = '(.*?)'", re.DOTALL
@@ -157,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 def _scenes(options: argparse.Namespace) -> None:
     recipes = {file.stem: load_recipe(file) for file in sorted(scene_folder().glob("*.toml"))}
     if options.json:
-        from .compute import choose_device, device_name
+        from .pieces.compute import choose_device, device_name
 
         pieces = [
             {"name": name, "title": recipe.title, "sentence": recipe.sentence}
@@ -185,7 +186,7 @@ def _how(options: argparse.Namespace) -> tuple[str, bool, bool | None, str | Non
 
 
 def _compute(options: argparse.Namespace) -> None:
-    from .compute import compute
+    from .pieces.compute import compute
 
     recipe = _recipe(options)
     path = options.output or _default_folder(options) / f"{Path(options.scene).stem}.h5"
@@ -197,15 +198,15 @@ def _compute(options: argparse.Namespace) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from .film import film
+    from .film.film import film
 
     folder = options.output or _default_folder(options)
     film(_recipe(options), folder, Path(options.scene).stem, *_how(options))
 
 
 def _preview(options: argparse.Namespace) -> None:
-    from .page import write_page
-    from .sheet import write_sheet
+    from .preview.page import write_page
+    from .preview.sheet import write_sheet
 
     kinds, write = ((".html",), write_page) if options.html else ((".png", ".pdf"), write_sheet)
     output = options.output or options.file.with_name(f"{options.file.stem}.preview{kinds[0]}")
@@ -217,7 +218,7 @@ def _preview(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    from .interop import import_surfaces
+    from .interop.interop import import_surfaces
     from .sequence import describe
 
     import_surfaces(

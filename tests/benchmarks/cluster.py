@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from movinglands.errors import UserError
-from movinglands.job import SurfaceJob, Tile
+from movinglands.surfaces.job import SurfaceJob, Tile
 
 from .refinement import gently
 from .report import Row
 
 if TYPE_CHECKING:
-    from movinglands.cluster import Cluster
+    from movinglands.cluster.cluster import Cluster
 
 TILE_SECONDS = 0.5
 WARMING, TURN = 5.0, 8.0
@@ -40,7 +40,7 @@ def _efficiency() -> Row:
         raise UserError("two workers need two cores.")
     import ray
 
-    from movinglands.cluster import Cluster  # which says so where there is no Ray
+    from movinglands.cluster.cluster import Cluster  # which says so where there is no Ray
 
     with tempfile.TemporaryDirectory() as folder:
         shot = gently(Path(folder), resolution=161)

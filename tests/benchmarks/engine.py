@@ -25,15 +25,15 @@ from torch._inductor.package import load_package
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
-from movinglands import data as datasets
-from movinglands import networks
-from movinglands.compute import classification
-from movinglands.directions import Weights, random_plane, weights_of
-from movinglands.evaluate import Evaluator, grid
-from movinglands.measure import Measure
-from movinglands.objective import Objective
-from movinglands.recipe import Recipe, find_recipe, load_recipe, read_recipe
-from movinglands.training import batch_of_step, train
+from movinglands.data import sets as datasets
+from movinglands.engine.evaluator import Evaluator, grid
+from movinglands.evaluation.measure import Measure
+from movinglands.evaluation.objective import Objective
+from movinglands.networks import convnet as networks
+from movinglands.pieces.compute import classification
+from movinglands.pieces.recipe import Recipe, find_recipe, load_recipe, read_recipe
+from movinglands.pieces.training import batch_of_step, train
+from movinglands.planes.plane import Weights, random_plane, weights_of
 
 from .peer import Case, peer
 from .report import THREADS, Row, by_turns

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from movinglands.compute import classification
-from movinglands.directions import random_plane, weights_of
-from movinglands.evaluate import Evaluator, grid
-from movinglands.objective import Objective
+from movinglands.engine.evaluator import Evaluator, grid
+from movinglands.evaluation.objective import Objective
+from movinglands.pieces.compute import classification
+from movinglands.planes.plane import random_plane, weights_of
 
 from .engine import _noise, resnet20
 from .report import Row, by_turns

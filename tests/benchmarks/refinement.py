@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from movinglands import compute, networks
-from movinglands import data as datasets
-from movinglands.evaluate import Evaluator
-from movinglands.job import SurfaceJob
-from movinglands.recipe import find_recipe, load_recipe
-from movinglands.refine import refine
+from movinglands.data import sets as datasets
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.refine import refine
+from movinglands.networks import convnet as networks
+from movinglands.pieces import compute
+from movinglands.pieces.recipe import find_recipe, load_recipe
+from movinglands.surfaces.job import SurfaceJob
 
 from .report import Row
 

@@ -17,7 +17,7 @@ from statistics import median
 
 from funnel import funnel
 
-from movinglands import blender
+from movinglands.film import blender
 from movinglands.sequence import write_sequence
 
 from .report import Row

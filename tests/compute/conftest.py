@@ -31,7 +31,7 @@ def tiny_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny(tiny_file):
-    from movinglands.recipe import load_recipe
+    from movinglands.pieces.recipe import load_recipe
 
     return load_recipe(tiny_file)
 
@@ -39,7 +39,7 @@ def tiny(tiny_file):
 @pytest.fixture(scope="session")
 def sequence(tiny, tmp_path_factory):
     """What becomes of it; tests that change the file copy it first."""
-    from movinglands.compute import compute
+    from movinglands.pieces.compute import compute
 
     path = tmp_path_factory.mktemp("sequences") / "tiny.h5"
     assert compute(tiny, path, "cpu")
@@ -48,6 +48,7 @@ def sequence(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits():
-    from movinglands import data, recipe
+    from movinglands.data import sets as data
+    from movinglands.pieces import recipe
 
     return data.load(recipe.Data())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from movinglands.snapshots import Snapshots
+from movinglands.snapshots.snapshots import Snapshots
 
 # Both warn of few workers, of ways to log, of machines that are not there.
 pytestmark = pytest.mark.filterwarnings("ignore")

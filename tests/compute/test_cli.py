@@ -8,10 +8,11 @@ import pytest
 import torch
 from faults import attribute, delete, link, replace
 
-import movinglands.compute as computing
-from movinglands import job, surfaces
-from movinglands import journal as journals
+import movinglands.pieces.compute as computing
 from movinglands.cli import main
+from movinglands.surfaces import compute as surfaces
+from movinglands.surfaces import job
+from movinglands.surfaces import journal as journals
 
 
 @pytest.fixture

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from movinglands import compute, progress, surfaces, tuning
+from movinglands import progress
 from movinglands.cli import main
+from movinglands.engine import tuning
+from movinglands.pieces import compute
 from movinglands.sequence import describe
+from movinglands.surfaces import compute as surfaces
 
 ROOT = Path(__file__).resolve().parents[2]
 

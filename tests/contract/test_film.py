@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("torch", reason="computing needs torch, which this environment is without")
 
 from addon.judge import gates as judge
-from movinglands import blender
 from movinglands.cli import main
+from movinglands.film import blender
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,7 +124,7 @@ def test_frames_of_a_shot_that_was_worked_on_are_not_mixed(copy, capfd):
 @pytest.mark.parametrize("moment", ["before the note", "after the note"])
 def test_a_kill_while_a_shot_is_built_anew_leaves_a_shot_of_ours(copy, monkeypatch, moment):
     change_recipe(copy, "seconds = 1.0", "seconds = 2.0")
-    module = importlib.import_module("movinglands.film")
+    module = importlib.import_module("movinglands.film.film")
     target = (module, "write_whole") if moment == "before the note" else (module.os, "replace")
 
     def killed(*_):
@@ -210,7 +210,7 @@ def test_frames_are_rendered_on_ray(made, copy, nodes):
 
 @pytest.mark.slow
 def test_a_node_that_dies_while_it_renders(made, copy, nodes, monkeypatch):
-    rendering = importlib.import_module("movinglands.rendering")
+    rendering = importlib.import_module("movinglands.film.rendering")
     monkeypatch.setattr(rendering, "LONGEST", 1)
     for frame in (copy / "film/frames").glob("*.png"):
         frame.unlink()
@@ -229,10 +229,10 @@ def test_a_node_that_dies_while_it_renders(made, copy, nodes, monkeypatch):
 
 
 def test_nodes_without_a_blender_leave_the_frames_to_this_machine(made, copy, nodes, monkeypatch):
-    rendering = importlib.import_module("movinglands.rendering")
+    rendering = importlib.import_module("movinglands.film.rendering")
 
     def on_node(*_):
-        from movinglands import blender
+        from movinglands.film import blender
 
         raise blender.NoBlender("node-7: No Blender: put blender on PATH.")
 
@@ -244,11 +244,11 @@ def test_nodes_without_a_blender_leave_the_frames_to_this_machine(made, copy, no
 
 @pytest.mark.parametrize(("code", "tries"), [(139, 5), (2, 1)])
 def test_a_blender_that_crashes_is_tried_again(copy, nodes, monkeypatch, capfd, code, tries):
-    rendering = importlib.import_module("movinglands.rendering")
+    rendering = importlib.import_module("movinglands.film.rendering")
     log = copy / "tries"
 
     def on_node(*_):
-        from movinglands import blender
+        from movinglands.film import blender
 
         with open(log, "a") as tries:
             tries.write("x")
@@ -281,6 +281,6 @@ def test_what_a_shot_is_made_of_travels_with_it(copy, nodes):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert (blend.parent / "tiny network.pc2").exists()
     blender.run("render", blend, "-o", copy / "here/film")
-    rendering = importlib.import_module("movinglands.rendering")
+    rendering = importlib.import_module("movinglands.film.rendering")
     rendering.render_frames(blend, copy / "there/film", nodes.address)
     assert_same_pictures(copy / "there", copy / "here")

@@ -9,7 +9,7 @@ import pytest
 
 from addon.camera.rigs import RIGS
 from addon.shot.settings import Settings
-from movinglands import recipe
+from movinglands.pieces import recipe
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [

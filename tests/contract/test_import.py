@@ -6,7 +6,7 @@ import pytest
 
 import movinglands.sequence
 from addon.sequence import reader
-from movinglands.interop import KINDS, import_surfaces
+from movinglands.interop.interop import KINDS, import_surfaces
 
 WRITERS = {
     "li": other_tools.li,

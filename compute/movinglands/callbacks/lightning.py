@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..snapshots import Recorder, Snapshots
+from ..snapshots.snapshots import Recorder, Snapshots
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer

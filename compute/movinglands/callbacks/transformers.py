@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from ..snapshots import Recorder, Snapshots
+from ..snapshots.snapshots import Recorder, Snapshots
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments

@@ -1,0 +1,1 @@
+"""What is held against the user's own network, before any frame and after each."""

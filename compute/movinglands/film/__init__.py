@@ -1,0 +1,1 @@
+"""The whole way to a film, with the add-on's commands."""

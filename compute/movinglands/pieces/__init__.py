@@ -1,0 +1,1 @@
+"""Our own pieces: recipes, and what they ask for, trained and computed."""

@@ -1,0 +1,1 @@
+"""Planes in weight space: the plane itself, and the directions that span it."""

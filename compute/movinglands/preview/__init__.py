@@ -1,0 +1,1 @@
+"""A sequence as a picture or a page, without Blender."""

@@ -1,0 +1,1 @@
+"""Loss surfaces along a training, from snapshots to a sequence file, resumable."""
