@@ -10,10 +10,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, places
 from .errors import UserError
 from .film import blender
-from .pieces.recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change, scene_folder
+from .pieces.recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change
 from .progress import listened_to, tell
 
 _UNWRITTEN = re.compile(
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scenes(options: argparse.Namespace) -> None:
-    recipes = {file.stem: load_recipe(file) for file in sorted(scene_folder().glob("*.toml"))}
+    recipes = {file.stem: load_recipe(file) for file in sorted(places.scenes().glob("*.toml"))}
     if options.json:
         from .pieces.compute import choose_device, device_name
 

@@ -31,12 +31,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import places
 from ..engine.evaluator import Evaluator, Plan
 from ..errors import UserError
 from ..evaluation.objective import Objective
 from ..evaluation.own import OwnNetwork
 from ..files import write_whole
-from ..film import blender
 from ..planes.plane import Plane
 
 try:
@@ -393,7 +393,7 @@ def connected(address: str, cores: int | None) -> Iterator[None]:
         address = ""
     if address:  # every node runs this very code
         settings |= {"address": _checked(address)}
-        modules = [Path(__file__).parents[1], blender.addon()]
+        modules = [places.PACKAGE, places.addon()]
         sent = [str(folder) for folder in modules if folder.exists()]
         settings |= {"runtime_env": {"py_modules": sent}}
     else:  # "local", as Ray would otherwise look for one that runs

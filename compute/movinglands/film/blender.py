@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import system_libraries
 from ..errors import UserError
+from ..places import addon
 
 
 class BlenderFailed(Exception):
@@ -52,21 +53,6 @@ def command() -> list[str]:
     if blender := shutil.which("blender"):
         return [blender, "-c", "moving_lands"]
     raise NoBlender("No Blender: put blender on PATH with the Moving Lands extension installed.")
-
-
-def addon() -> Path:
-    """Return where the add-on would lie: in a checkout, or where Ray has put it on a node."""
-    here = checkout() / "addon"
-    spec = importlib.util.find_spec("addon")
-    if not here.exists() and spec is not None and spec.origin:
-        there = Path(spec.origin).parent
-        return there if (there / "ui" / "commands.py").exists() else here
-    return here
-
-
-def checkout() -> Path:
-    """Return the folder this package would lie in, were it a checkout."""
-    return Path(__file__).resolve().parents[3]
 
 
 def run(*arguments: str | Path) -> None:

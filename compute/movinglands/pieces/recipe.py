@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..places import scenes
 
 QUALITIES = ("preview", "standard", "final")
 
@@ -387,13 +388,6 @@ def _check(spec: dataclasses.Field, value: Any, where: str) -> Any:
     return expected(value)
 
 
-def scene_folder() -> Path:
-    """Return the folder of the pieces' recipes: beside the package, or the checkout's."""
-    here = Path(__file__).resolve().parents[1]
-    inside = here / "scenes"
-    return inside if inside.is_dir() else here.parents[1] / "scenes"
-
-
 def find_recipe(scene: str) -> Path:
     """Return the recipe file of a piece's name, or of a path to one.
 
@@ -407,10 +401,10 @@ def find_recipe(scene: str) -> Path:
         if not path.is_file():
             raise UserError(f"{path}: no such recipe file.")
         return path
-    known = sorted(file.stem for file in scene_folder().glob("*.toml"))
+    known = sorted(file.stem for file in scenes().glob("*.toml"))
     if scene not in known:
         raise UserError(
             f"No piece is called {scene!r}: there are {', '.join(known) or 'none'}; "
             "or give the path of a recipe that ends in .toml."
         )
-    return scene_folder() / f"{scene}.toml"
+    return scenes() / f"{scene}.toml"

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import write_whole
+from ..places import typeface
 from ..sequence import open_sequence
-from .preview import PALETTE, Preview, View, palette, read, typeface
+from .preview import PALETTE, Preview, View, palette, read
 
 FRAMES, POINTS = 100, 128
 """Most frames of a surface; most points along a side, fewer where surfaces share the page."""

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
-from ..film.blender import checkout
 from ..sequence import complete_frames, open_sequence
 
 Array = NDArray[np.float64]
@@ -370,13 +369,6 @@ def _how_made(group: h5py.Group, complete: int, scale: Scale) -> list[str]:
     )
     said = ("  ·  ".join(part for part in line if part) for line in lines)
     return [textwrap.shorten(line, 110, placeholder=" …") for line in said if line]
-
-
-def typeface() -> Path:
-    """Return the file of the pictures' typeface: beside the package, or the checkout's."""
-    inside = Path(__file__).resolve().parents[1] / "fonts"
-    folder = inside if inside.is_dir() else checkout() / "addon" / "assets" / "fonts"
-    return folder / "BarlowCondensed-Medium.ttf"
 
 
 def palette(count: int = 256) -> Array:

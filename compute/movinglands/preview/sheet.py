@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..files import replacing
+from ..places import typeface
 from .preview import (
     DIM,
     FAINT,
@@ -30,7 +31,6 @@ from .preview import (
     fit,
     palette,
     read,
-    typeface,
 )
 
 FRAMES, POINTS = 12, 401

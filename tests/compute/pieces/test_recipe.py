@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from movinglands import places
 from movinglands.errors import UserError
 from movinglands.pieces.recipe import (
     QUALITIES,
@@ -14,7 +15,6 @@ from movinglands.pieces.recipe import (
     load_recipe,
     parse_change,
     read_recipe,
-    scene_folder,
 )
 
 LAYERED = """
@@ -216,7 +216,7 @@ def test_a_file_that_is_not_text(tmp_path):
 
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_our_own_pieces_are_good_in_every_quality(quality):
-    files = sorted(scene_folder().glob("*.toml"))
+    files = sorted(places.scenes().glob("*.toml"))
     assert "gently" in [file.stem for file in files]
     for file in files:
         recipe = load_recipe(file, quality)
