@@ -8,11 +8,9 @@ minimizer by one keyed number. Acts that are cut have a camera each, bound to a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterable
 from itertools import chain
 from math import degrees
-from typing import Any, TypeVar
 
 import bpy
 import numpy as np
@@ -20,13 +18,14 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
+from ..blender import picture
 from ..blender.keyframes import forget, is_keyed, key_spline, untouched
 from ..land.mesh import GRID
 from ..shot.parts import named
 from ..units import WIDTH
 from .cuts import TAKE, cameras_of, cutting
-from .planner import Plan, off_third, plan
-from .rigs import RIGS, Act, Rig, joined, takes
+from .planner import Plan, off_third
+from .rigs import RIGS, Rig, joined
 from .splines import Motion, Spline, measure
 from .terrain import NEAR, Terrain
 
@@ -54,64 +53,38 @@ SEEN = {
 }
 """Data paths of what is noted down of a camera's data."""
 
-BLINK = 0.02
-"""Seconds between two looks at whether a plan is made."""
-
 LEANING = "Banking"
 """Name of the constraint by which a camera leans into curves."""
 
-T = TypeVar("T")
 
-
-def build(
-    land: bpy.types.Object,
-    terrain: Terrain,
-    acts: list[Act],
-    fps: float,
-    aspect: float,
-) -> dict[str, bpy.types.Object]:
+def build(land: bpy.types.Object, plans: list[Plan]) -> dict[str, bpy.types.Object]:
     """Build the cameras of a shot, and what they look at and ride on.
 
     Parameters
     ----------
     land : Object
         It becomes the parent of what moves with it.
-    terrain : Terrain
-        What there is to see.
-    acts : list of Act
-        Those of the shot, one after the other.
-    fps, aspect : float
-        Frames a second; width of the picture over its height.
+    plans : list of Plan
+        Of ``planner.planning``, one for each camera.
 
     Returns
     -------
     dict of Object
         By what they are, in no collection yet: "Camera", "Camera Rig", "Minimizer", "Focus" of
         the first take, "Camera 2" ... of others. Where there are others, also "Camera Now".
-
-    Raises
-    ------
-    ValueError
-        As ``planning.plan``.
     """
     made: dict[str, bpy.types.Object] = {}
-    plans = [plan(take, terrain, fps, aspect) for take in takes(acts)]
     for n, planned in enumerate(plans):
-        made |= {named(name, n): part for name, part in _take(planned, land, aspect).items()}
+        made |= {named(name, n): part for name, part in _take(planned, land).items()}
         _key(planned, *(made[named(name, n)] for name in PARTS))
     if len(plans) > 1:
-        made |= cutting(cameras_of(made), [p.acts[0].transition for p in plans], fps)
+        transitions = [planned.acts[0].transition for planned in plans]
+        made |= cutting(cameras_of(made), transitions, plans[0].fps)
     return made
 
 
-def renew(
-    parts: dict[str, bpy.types.Object],
-    terrain: Terrain,
-    acts: list[Act],
-    fps: float,
-    aspect: float,
-) -> dict[bpy.types.Object, bool]:
-    """Plan the takes of a shot anew, and write what nobody has changed.
+def renew(parts: dict[str, bpy.types.Object], plans: list[Plan]) -> dict[bpy.types.Object, bool]:
+    """Write the keys of a shot's cameras again, where nobody has changed them.
 
     Keys go together: where an artist moved one of a camera's, all its keys stay as they are, and
     so does what it rides on.
@@ -120,47 +93,71 @@ def renew(
     ----------
     parts : dict of Object
         The shot's; of a take that is not there any more nothing is made.
-    terrain, acts, fps, aspect
+    plans : list of Plan
         As for ``build``.
 
     Returns
     -------
     dict
         Whether each Minimizer, Camera and Focus was written.
+
+    Raises
+    ------
+    ValueError
+        As ``check_editable``.
     """
+    check_editable(parts)
     written = {}
-    for n, take in enumerate(takes(acts)):
-        there = [parts.get(named(name, n)) for name in PARTS]
-        if any(there):
-            written |= _key(plan(take, terrain, fps, aspect), *there)
+    for n, planned in enumerate(plans):
+        written |= _key(planned, *(parts.get(named(name, n)) for name in PARTS))
     return written
 
 
-def recasting(
-    parts: dict[str, bpy.types.Object],
-    terrain: Terrain,
-    act: Act,
-    fps: float,
-    aspect: float,
-    overwrite: bool = False,
-) -> Generator[float, None, list[str]]:
+def check_editable(parts: dict[str, bpy.types.Object]) -> None:
+    """Check that what a shot's cameras consist of can be changed in this file.
+
+    Raises
+    ------
+    ValueError
+        Where some of it is linked from another file, or overrides what is linked.
+    """
+    for n in range(len(parts)):
+        for thing in filter(None, (parts.get(named(name, n)) for name in PARTS)):
+            for owner in filter(None, (thing, thing.data)):
+                if owner.library or owner.override_library:
+                    raise ValueError(
+                        f"{thing.name} is linked from another file: make it local, or change the "
+                        "camera there."
+                    )
+
+
+def check_rig_can_change(parts: dict[str, bpy.types.Object]) -> None:
+    """Check that a shot has one camera, which can be changed.
+
+    Raises
+    ------
+    ValueError
+        Where it has no camera or no Minimizer any more, or several cameras; or as
+        ``check_editable``.
+    """
+    if not {"Camera", "Minimizer"} <= set(parts) or len(cameras_of(parts)) > 1:
+        raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
+    check_editable(parts)
+
+
+def change_rig(
+    parts: dict[str, bpy.types.Object], planned: Plan, overwrite: bool = False
+) -> list[str]:
     """Let the camera of a shot film it by another rig, except what was changed by hand.
 
     Parameters
     ----------
     parts : dict of Object
         The shot's.
-    terrain, fps, aspect
-        As for ``build``.
-    act : Act
+    planned : Plan
         The whole shot's only one.
     overwrite : bool
         Also what was changed by hand.
-
-    Yields
-    ------
-    float
-        0.0, until all is planned. Given up by then, nothing has changed.
 
     Returns
     -------
@@ -170,12 +167,10 @@ def recasting(
     Raises
     ------
     ValueError
-        Where the shot has no camera any more, or several, or as ``planning.plan``.
+        As ``check_rig_can_change``.
     """
+    check_rig_can_change(parts)
     aim, rig, camera, focus = (parts.get(name) for name in PARTS)
-    if not aim or not camera or len(cameras_of(parts)) > 1:
-        raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
-    planned = yield from _meanwhile(plan, [act], terrain, fps, aspect)
     if overwrite:
         for owner in (aim, camera):
             forget(owner)
@@ -191,27 +186,17 @@ def recasting(
     kept = [thing.name for thing, was in written.items() if not was]
     if camera.name not in kept:
         _cast(camera, aim, planned)
-        if not _lens(camera.data, planned, aspect):
+        if not _lens(camera.data, planned):
             kept.append("Lens")
         if not _depth(camera.data, planned):
             kept.append("Depth of Field")
     return kept
 
 
-def _meanwhile(work: Callable[..., T], *given: Any) -> Generator[float, None, T]:
-    """Do what has nothing to do with Blender in a thread; given up, it ends there, in vain."""
-    worker = ThreadPoolExecutor(1)
-    doing = worker.submit(work, *given)
-    worker.shutdown(wait=False)
-    while wait([doing], BLINK).not_done:
-        yield 0.0
-    return doing.result()
-
-
 # The parts of a take
 
 
-def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy.types.Object]:
+def _take(planned: Plan, land: bpy.types.Object) -> dict[str, bpy.types.Object]:
     """Build a take's objects, without keys."""
     aim = bpy.data.objects.new("Minimizer", None)
     aim.empty_display_type = "SPHERE"
@@ -229,7 +214,7 @@ def _take(planned: Plan, land: bpy.types.Object, aspect: float) -> dict[str, bpy
     looking = camera.constraints.new("TRACK_TO")
     looking.target = aim
     looking.track_axis, looking.up_axis = "TRACK_NEGATIVE_Z", "UP_Y"
-    _lens(data, planned, aspect)
+    _lens(data, planned)
     _depth(data, planned)
     _cast(camera, aim, planned)
     focus = bpy.data.objects.new("Focus", None)
@@ -264,13 +249,13 @@ def _cast(camera: bpy.types.Object, aim: bpy.types.Object, planned: Plan) -> Non
     }
 
 
-def _lens(data: bpy.types.Camera, planned: Plan, aspect: float) -> bool:
+def _lens(data: bpy.types.Camera, planned: Plan) -> bool:
     """Set lens and lens shift, keyed where acts that ease into each other have different ones.
 
     What an artist set stays; returns whether it was ours to set.
     """
     # Lens shift counts in widths of the picture's longer side.
-    across, up = min(1.0, aspect), min(1.0, 1.0 / aspect)
+    across, up = min(1.0, planned.aspect), min(1.0, 1.0 / planned.aspect)
     wanted = (
         planned.lens,
         _scaled(planned.third, -across, 0.5 * across),
@@ -440,7 +425,7 @@ def measured(
     scene.frame_set(before)
     directions = np.array(axes)
     x, y = np.array(seen).T
-    fps = scene.render.fps / scene.render.fps_base
+    fps = picture.frame_rate(scene.render)
     moved = measure(np.array(eyes), -directions[:, 2], fps, WIDTH)
     return Motion(
         moved.speed,

@@ -8,6 +8,7 @@ wanted one that is free.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
@@ -15,7 +16,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from .rigs import RIGS, Act, Framing, Rig, joined
+from ..steps import within
+from .rigs import RIGS, Act, Framing, Rig, joined, takes
 from .splines import CLEAR, Motion, Spline, calm_track, ease, fit_spline, measure
 from .terrain import Terrain
 
@@ -51,6 +53,9 @@ BEFORE = 0.14
 
 CHEAP = 0.12
 """A place at which so little is wrong is taken."""
+
+ONE_RIDE = 0.9
+"""Part of the work left that one ride is taken for: most plans need no second one."""
 
 SENSOR = 36.0
 """Millimetres."""
@@ -88,6 +93,8 @@ class Plan:
         What is nearer to the camera than the aim, as it begins.
     pull : Spline or None
         How focus is pulled from there to the aim, 0 to 1.
+    fps, aspect : float
+        Of the film: frames a second, and the width of its picture over its height.
     """
 
     acts: list[Act]
@@ -102,6 +109,8 @@ class Plan:
     motion: Motion
     focus: Array
     pull: Spline | None
+    fps: float
+    aspect: float
 
     @property
     def rig(self) -> Rig:
@@ -188,19 +197,31 @@ class _Shot:
         return np.stack([right, np.cross(right, forward), forward], axis=-1)
 
 
-def plan(acts: list[Act], terrain: Terrain, fps: float, aspect: float) -> Plan:
-    """Plan how one camera takes acts that ease into each other.
+def planning(
+    acts: list[Act], terrain: Terrain, fps: float, aspect: float
+) -> Generator[float, None, list[Plan]]:
+    """Plan the cameras of a shot: one for all acts that ease into each other.
 
     Parameters
     ----------
     acts : list of Act
-        One after the other.
+        Those of the shot, one after the other.
     terrain : Terrain
         The land that they show.
     fps : float
         Frames a second.
     aspect : float
-        Width of the picture over its height.
+        Width of the picture over its height, as it is rendered.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1, of the most work that there can be: it may end early.
+
+    Returns
+    -------
+    list of Plan
+        One for each camera.
 
     Raises
     ------
@@ -208,14 +229,27 @@ def plan(acts: list[Act], terrain: Terrain, fps: float, aspect: float) -> Plan:
         Where a rig needs a second land or a path that there is not, or acts that look at different
         things are to ease into each other.
     """
+    groups, plans = takes(acts), []
+    for n, group in enumerate(groups):
+        steps = _planning(group, terrain, fps, aspect)
+        plans.append((yield from within(n / len(groups), (n + 1) / len(groups), steps)))
+    return plans
+
+
+def _planning(
+    acts: list[Act], terrain: Terrain, fps: float, aspect: float
+) -> Generator[float, None, Plan]:
+    """Plan how one camera takes acts that ease into each other."""
     kinds = {(RIGS[act.rig].looks_at, act.line) for act in acts}
     if len(kinds) > 1:
         names = " and ".join(act.rig for act in acts)
         raise ValueError(f"camera: {names} look at different things: expected a cut or a fade.")
     planner = _Planner(acts, terrain, fps, aspect)
-    best, least = None, np.inf
+    best, least, done = None, np.inf, 0.0
     for ride in RIDES:
-        found = planner.plan(ride * acts[0].framing.follow)
+        begun, done = done, done + ONE_RIDE * (1 - done)
+        steps = planner.planning(ride * acts[0].framing.follow)
+        found = yield from within(begun, done, steps)
         score = planner.lag(found.motion) + 0.3 * (1 - ride) + len(found.motion.faults())
         if score < least:
             best, least = found, score
@@ -349,17 +383,20 @@ class _Planner:
 
     # What comes of it
 
-    def plan(self, follow: float) -> Plan:
-        """Return the best plan that rides along so much."""
+    def planning(self, follow: float) -> Generator[float, None, Plan]:
+        """Make the best plan that rides along so much."""
         moved = Moved()
-        for _ in range(2):  # what is free depends on the move, and the other way round
-            extent, found = self._largest(follow, moved)
-            better = self._freest(follow, extent, moved)
+        for n in range(2):  # what is free depends on the move, and the other way round
+            begun = 0.5 * n
+            extent, found = yield from within(begun, begun + 0.1, self._largest(follow, moved))
+            better = yield from within(
+                begun + 0.1, begun + 0.5, self._freest(follow, extent, moved)
+            )
             if better == moved:
                 break
             moved = better
         else:
-            _, found = self._largest(follow, moved)
+            _, found = yield from within(1.0, 1.0, self._largest(follow, moved))
         shot = self._shot(found)
         return replace(found, motion=self._figures(shot, found), focus=self._nearer(shot))
 
@@ -367,9 +404,10 @@ class _Planner:
         """Return how badly a plan frames its subject."""
         return 10 * max(0.0, motion.off_third - 0.1) + 10 * max(0.0, 0.1 - motion.inside)
 
-    def _largest(self, follow: float, moved: Moved) -> tuple[float, Plan]:
-        """Return the largest move that is calm, and the plan of it."""
-        for extent in EXTENTS:
+    def _largest(self, follow: float, moved: Moved) -> Generator[float, None, tuple[float, Plan]]:
+        """Find the largest move that is calm, and the plan of it."""
+        for n, extent in enumerate(EXTENTS):
+            yield n / len(EXTENTS)
             found = self._path(follow, extent, moved)
             shot = self._shot(found)
             forward = _unit(shot.aim - shot.eyes)
@@ -414,7 +452,20 @@ class _Planner:
         bank = self._bank(extent, knots)
         motion = Motion(0, 0, 0, 0)  # to be measured
         return Plan(
-            acts, aim, track[0], follow, place, bank, lens, third, rise, motion, track[0], self.pull
+            acts,
+            aim,
+            track[0],
+            follow,
+            place,
+            bank,
+            lens,
+            third,
+            rise,
+            motion,
+            track[0],
+            self.pull,
+            self.fps,
+            self.aspect,
         )
 
     def _bank(self, extent: float, knots: int) -> Spline | None:
@@ -527,17 +578,20 @@ class _Planner:
 
     # Where it is seen best
 
-    def _freest(self, follow: float, extent: float, begin: Moved) -> Moved:
-        """Return from where the camera is free and sees, as near to where it begins as may be."""
+    def _freest(self, follow: float, extent: float, begin: Moved) -> Generator[float, None, Moved]:
+        """Find from where the camera is free and sees, as near to where it begins as may be."""
         if self.rig.looks_at == "between":
             return begin
         best, least = begin, self._price(follow, extent, begin)
         turns = TURNS if self.rig.looks_at == "minimizer" else TURNS[:7]
         around = [Moved(*moved) for moved in product(turns, RAISES, FARTHER)]
-        for attempts in (around, None, None, None, None):  # then finer ones, near to the best
-            for moved in attempts or _near(best):
+        rounds = (around, None, None, None, None)
+        for count, attempts in enumerate(rounds):  # then finer ones, near to the best
+            attempts = attempts or _near(best)
+            for n, moved in enumerate(attempts):
                 if least < CHEAP:
                     return best
+                yield (count + n / len(attempts)) / len(rounds)
                 price = self._price(follow, extent, moved, least)
                 if price < least - 1e-9:
                     best, least = moved, price

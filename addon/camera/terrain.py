@@ -7,6 +7,7 @@ just where it changes sides. Lengths are Blender units in the land's own space.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -169,9 +170,9 @@ class Terrain:
         return np.column_stack([places[:, :2], z])
 
 
-def survey(
+def surveying(
     surface: Surface, scale: HeightScale, frames: Array, when: Array, places: Array, width: float
-) -> Terrain:
+) -> Generator[float, None, Terrain]:
     """Look a surface over for a camera.
 
     Parameters
@@ -184,6 +185,11 @@ def survey(
         As ``Terrain`` has them.
     width : float
         Of the land.
+
+    Yields
+    ------
+    float
+        Progress, from 0 to 1.
     """
     count = len(surface.frames)
     selection = Selection(
@@ -192,6 +198,10 @@ def survey(
     )
     known = selection.snapshots(count)
     coarse = surface.select(selection)
+    heights = []
+    for loss in coarse.losses(scale.of_frame):
+        heights.append(np.asarray(loss, np.float32))
+        yield len(heights) / len(known)
     unit = width / (surface.alpha[-1] - surface.alpha[0])
     rate = surface.scalars.get("learning_rate", np.ones(count))
     rate = np.where(np.isfinite(rate) & (rate > 0), rate, 0.0)
@@ -199,7 +209,7 @@ def survey(
     return Terrain(
         x=coarse.alpha * unit,
         y=coarse.beta * unit,
-        heights=np.array(list(coarse.losses(scale.of_frame)), np.float32),
+        heights=np.array(heights),
         known=known.astype(float),
         frames=np.asarray(frames, float),
         when=np.asarray(when, float),

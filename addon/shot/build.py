@@ -8,27 +8,28 @@ been.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, TypeVar
 
 import bpy
 import numpy as np
 
 from .. import overlays
-from ..blender import compat
+from ..blender import compat, picture
 from ..blender.keyframes import forget
 from ..camera import cuts, terrain
 from ..camera import objects as camera
+from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
 from ..land.mesh_cache import beside_blend
 from ..look import apply as look
 from ..sequence import heights
 from ..sequence.reader import Sequence, Surface, open_sequence
+from ..steps import drained, within
 from ..units import WIDTH, plane_unit
 from .parts import MARK, Options, made_with, named, note, parts_of, source_of
 from .settings import Settings
@@ -42,8 +43,6 @@ KEYED = ("Bead", "Minimizer", "Focus", "Live loss", "Badge", "Step", "Learning R
 BESIDE = 1.12
 """From one land to the next, side by side; in widths."""
 
-T = TypeVar("T")
-
 Building = Generator[float, None, bpy.types.Collection]
 
 
@@ -51,7 +50,7 @@ def import_sequence(
     path: str | Path, settings: Settings | None = None, options: Options | None = None
 ) -> bpy.types.Collection:
     """Build a shot of a sequence file in the current scene: ``importing``, in one go."""
-    return _drained(importing(path, settings, options))
+    return drained(importing(path, settings, options))
 
 
 def importing(
@@ -93,7 +92,7 @@ def build(
     sequence: Sequence, settings: Settings, options: Options | None = None
 ) -> bpy.types.Collection:
     """Build a shot of an open sequence in the current scene: ``building``, in one go."""
-    return _drained(building(sequence, settings, options))
+    return drained(building(sequence, settings, options))
 
 
 def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
@@ -102,8 +101,8 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     shown = _selected(sequence, options)
     caches = [beside_blend(given.name) if options.cache else None for given in shown]
     with _all_or_nothing(caches):
-        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
-        made = yield from _within(0.2, 1.0, _lands(shown, scale, settings, caches))
+        scale = yield from within(0.0, 0.2, _fitting(shown, settings))
+        made = yield from within(0.2, 1.0, _lands(shown, scale, settings, caches))
         if options.whole:
             made |= _scenery(sequence, shown, scale, made, settings)
         _write(sequence, shown, scale, made, settings)
@@ -126,7 +125,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
 
 def update(collection: bpy.types.Collection, path: str | Path | None = None) -> list[str]:
     """Bring a shot up to date: ``updating``, in one go."""
-    return _drained(updating(collection, path))
+    return drained(updating(collection, path))
 
 
 def updating(
@@ -171,16 +170,18 @@ def updating(
     with open_sequence(path or source_of(collection)) as sequence:
         shown = _selected(sequence, options)
         there = _parts_with_land(collection, len(shown))
-        scale = yield from _within(0.0, 0.2, _fitting(shown, settings))
-        yield from _within(0.2, 1.0, _renewing(shown, scale, there))
+        scale = yield from within(0.0, 0.2, _fitting(shown, settings))
+        yield from within(0.2, 1.0, _renewing(shown, scale, there))
         note(collection, sequence.path, settings, options)
         if overwrite:
             _forget(there)
         left = _write(sequence, shown, scale, there, settings)
         if "Land" in there:
-            aspect = settings.width / settings.height
-            ground = _terrain(shown, scale, there)
-            written = camera.renew(there, ground, settings.film_acts, settings.fps, aspect)
+            render = bpy.context.scene.render
+            rate, aspect = picture.frame_rate(render), picture.aspect(render)
+            ground = drained(_surveying(shown, scale, there))
+            plans = drained(planning(settings.film_acts, ground, rate, aspect))
+            written = camera.renew(there, plans)
             left += [thing.name for thing, was in written.items() if not was]
         return left
 
@@ -195,30 +196,31 @@ def dress(
     return kept
 
 
-def film(
+def change_rig(
     collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
 ) -> list[str]:
-    """Film a shot by another rig: ``filming``, in one go."""
-    return _drained(filming(collection, scene, rig, overwrite))
+    """Film a shot by another rig: ``changing_rig``, in one go."""
+    return drained(changing_rig(collection, scene, rig, overwrite))
 
 
-def filming(
+def changing_rig(
     collection: bpy.types.Collection, scene: bpy.types.Scene, rig: str, overwrite: bool = False
 ) -> Generator[float, None, list[str]]:
-    """Film a shot by another rig, as ``camera.recasting``, and note it down.
+    """Film a shot by another rig, as ``camera.change_rig``, and note it down.
 
-    Its sequence file is read again. Yields the progress from 0 to 1; given up before the end, it
-    has changed nothing.
+    Its sequence file is read again; how fast the film runs, and the shape of its picture, are the
+    scene's. Yields the progress from 0 to 1; given up before the end, it has changed nothing.
     """
     settings, options = made_with(collection)
     settings, there = settings.filmed_by(rig), _parts_with_land(collection)
+    camera.check_rig_can_change(there)
     with open_sequence(source_of(collection)) as sequence:
         shown = _selected(sequence, options)
-        scale = yield from _within(0.0, 0.5, _fitting(shown, settings))
-        ground = _terrain(shown, scale, there)
-    fps, aspect = scene.render.fps / scene.render.fps_base, settings.width / settings.height
-    steps = camera.recasting(there, ground, *settings.film_acts, fps, aspect, overwrite)
-    kept = yield from _within(0.5, 1.0, steps)
+        scale = yield from within(0.0, 0.5, _fitting(shown, settings))
+        ground = yield from within(0.5, 0.6, _surveying(shown, scale, there))
+    rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
+    (plan,) = yield from within(0.6, 1.0, planning(settings.film_acts, ground, rate, aspect))
+    kept = camera.change_rig(there, plan, overwrite)
     note(collection, source_of(collection), settings, options)
     return kept
 
@@ -250,7 +252,7 @@ def _fitting(
     steps = heights.fitting(losses, settings.scale, relief, clip, settings.reverse)
     counted = count(1)
     total = sum(len(given.frames) for given in shown)
-    return (yield from (_within(0.0, 1.0, steps, lambda _: next(counted) / total)))
+    return (yield from (within(0.0, 1.0, steps, lambda _: next(counted) / total)))
 
 
 def _lands(
@@ -266,11 +268,11 @@ def _lands(
         begin, between, end = _shares(n, len(shown))
         surface.check_memory(given, bool(caches[n]))
         steps = surface.building(given, scale, 1, settings.last_frame, caches[n])
-        land = yield from _within(begin, between, steps)
+        land = yield from within(begin, between, steps)
         land["relief"] = scale.relief
         land.data.materials.append(material)
         land.location.x = n * BESIDE * WIDTH if settings.arrange == "side" else 0.0
-        lying = yield from _within(between, end, traces.building(given, scale, land))
+        lying = yield from within(between, end, traces.building(given, scale, land))
         found |= {named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
     return found
 
@@ -284,42 +286,18 @@ def _renewing(
     for n, given in enumerate(shown):
         if land := there.get(named("Land", n)):
             begin, between, end = _shares(n, len(shown))
-            yield from _within(begin, between, surface.renewing(land, given, scale))
+            yield from within(begin, between, surface.renewing(land, given, scale))
             land["relief"] = scale.relief
             suffix = named("", n)
             lying = {
                 name.removesuffix(suffix): t for name, t in there.items() if name.endswith(suffix)
             }
-            yield from _within(between, end, traces.renewing(lying, given, scale, land))
+            yield from within(between, end, traces.renewing(lying, given, scale, land))
 
 
 def _shares(n: int, total: int) -> tuple[float, float, float]:
     """Return where in the work the n-th land begins, is done, and what lies on it, too."""
     return n / total, (n + 0.9) / total, (n + 1) / total
-
-
-def _within(
-    begin: float,
-    end: float,
-    steps: Generator[Any, None, T],
-    progress: Callable[[Any], float] = float,
-) -> Generator[float, None, T]:
-    """Take steps whose progress is a part of a larger one's."""
-    try:
-        while True:
-            yield begin + (end - begin) * progress(next(steps))
-    except StopIteration as done:
-        return done.value
-    finally:
-        steps.close()
-
-
-def _drained(steps: Generator[float, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
 
 
 @contextmanager
@@ -351,9 +329,11 @@ def _scenery(
     settings: Settings,
 ) -> dict[str, bpy.types.Object]:
     """Build all that a whole shot has besides lands."""
-    aspect = settings.width / settings.height
-    ground = _terrain(shown, scale, lands)
-    made = camera.build(lands["Land"], ground, settings.film_acts, settings.fps, aspect)
+    resolution = settings.width, settings.height
+    aspect = picture.aspect(bpy.context.scene.render, resolution)
+    ground = drained(_surveying(shown, scale, lands))
+    plans = drained(planning(settings.film_acts, ground, settings.fps, aspect))
+    made = camera.build(lands["Land"], plans)
     lens = made["Camera"]
     seen = lens[cuts.TAKE]["distance"] * lens.data.sensor_width / lens.data.lens
     for n in range(len(shown)):
@@ -435,14 +415,14 @@ def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
     return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
 
-def _terrain(
+def _surveying(
     shown: list[Surface], scale: heights.HeightScale, there: dict[str, bpy.types.Object]
-) -> terrain.Terrain:
+) -> Generator[float, None, terrain.Terrain]:
     """Return what a camera has to know of the first land, and of the minimizers on the others."""
     land = there["Land"]
     frames, when = _seen(land)
     places = _followed(shown[0], scale, when)
-    found = terrain.survey(shown[0], scale, frames, when, places, WIDTH)
+    found = yield from terrain.surveying(shown[0], scale, frames, when, places, WIDTH)
     for n, given in enumerate(shown[1:], 1):
         if other := there.get(named("Land", n)):
             seen = np.interp(frames, *_seen(other))

@@ -343,7 +343,7 @@ class MOVING_LANDS_OT_change_camera(InSteps, OfShot, bpy.types.Operator):
         return self.execute(context)
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        return stage.filming(shots.at_hand(context), context.scene, self.rig, self.overwrite)
+        return stage.changing_rig(shots.at_hand(context), context.scene, self.rig, self.overwrite)
 
     def done(self, result: list[str]) -> str:
         return _and_kept(f"Filmed as {self.rig}", result)

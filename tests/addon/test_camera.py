@@ -1,24 +1,24 @@
 """Cameras in Blender: calm on the evaluated scene, cut by markers, and the artist's own."""
 
 from itertools import pairwise
-from threading import Event
 
 import bpy
 import numpy as np
 import pytest
 from funnel import funnel
-from lands import drained
 from mathutils import Vector
 
 from addon.blender import compat
 from addon.camera import cuts
 from addon.camera import objects as camera
+from addon.camera.planner import planning
 from addon.camera.rigs import RIGS, Act
-from addon.camera.terrain import survey
+from addon.camera.terrain import surveying
 from addon.land import mesh as surface
 from addon.overlays.layout import drive
 from addon.sequence.heights import fit
 from addon.sequence.reader import open_sequence
+from addon.steps import drained
 from addon.units import WIDTH
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
@@ -83,6 +83,10 @@ def scene(empty):
     return scene
 
 
+def plans(terrain, acts, aspect=ASPECT):
+    return drained(planning(acts, terrain, FPS, aspect))
+
+
 def built(scene, file, acts=None):
     """Build a land, a bead on it, and cameras; return them, and what to plan them with."""
     with open_sequence(file) as opened:
@@ -95,7 +99,7 @@ def built(scene, file, acts=None):
         inside = (shown.minimizer[:, :2] - shown.origin) * unit
         known = np.column_stack([inside, scale(shown.minimizer[:, 2])])
         places = np.column_stack([np.interp(when, np.arange(len(known)), a) for a in known.T])
-        terrain = survey(shown, scale, frames, when, places, WIDTH)
+        terrain = drained(surveying(shown, scale, frames, when, places, WIDTH))
     bead = bpy.data.objects.new("Bead", None)
     bead.parent = land
     for frame, place in zip(frames, places, strict=True):
@@ -103,7 +107,7 @@ def built(scene, file, acts=None):
         bead.keyframe_insert("location", frame=frame)
     acts = acts or [Act("ride", 1, LAST, RIGS["ride"].framing)]
     parts = {"Land": land, "Bead": bead}
-    parts |= camera.build(land, terrain, acts, FPS, ASPECT)
+    parts |= camera.build(land, plans(terrain, acts))
     for part in parts.values():
         scene.collection.objects.link(part)
     cuts.bind(scene, parts)
@@ -243,16 +247,16 @@ def test_a_shallow_focus_is_pulled_from_what_is_nearer(scene, files):
 def test_a_focus_that_an_artist_pulled_stays_so(scene, files):
     parts, terrain, acts = built(scene, files / "smooth.h5", CRAWL)
     focus = parts["Focus"]
-    assert camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)[focus]
+    assert camera.renew(parts, plans(deeper(terrain), acts))[focus]
     focus.location.x += 0.5
     before = focus.location.copy()
-    assert not camera.renew(parts, terrain, acts, FPS, ASPECT)[focus]
+    assert not camera.renew(parts, plans(terrain, acts))[focus]
     assert focus.location == before
     focus.location.x -= 0.5
-    assert camera.renew(parts, terrain, acts, FPS, ASPECT)[focus]
+    assert camera.renew(parts, plans(terrain, acts))[focus]
     (curve,) = compat.fcurves(focus)
     curve.keyframe_points[-1].co.x += 12
-    assert not camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)[focus]
+    assert not camera.renew(parts, plans(deeper(terrain), acts))[focus]
     assert curve.keyframe_points[-1].co.x == 31
 
 
@@ -358,7 +362,7 @@ def deeper(terrain):
 def test_a_shot_is_planned_anew_where_nobody_touched_it(shot):
     parts, terrain, acts = shot
     before = {name: keys(parts[name]) for name in ("Minimizer", "Camera")}
-    written = camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)
+    written = camera.renew(parts, plans(deeper(terrain), acts))
     assert written == {parts[name]: True for name in ("Minimizer", "Camera", "Focus")}
     assert keys(parts["Minimizer"]) != before["Minimizer"]
 
@@ -370,7 +374,7 @@ def test_keys_that_an_artist_dragged_stay_all_together(shot, name):
     curve.keyframe_points[1].co.y += 0.5
     curve.update()
     before, start = keys(parts[name]), parts["Camera Rig"].location.copy()
-    written = camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)
+    written = camera.renew(parts, plans(deeper(terrain), acts))
     assert keys(parts[name]) == before
     assert written == {parts[n]: n != name for n in ("Minimizer", "Camera", "Focus")}
     if name == "Camera":
@@ -382,7 +386,7 @@ def test_a_ride_that_an_artist_set_stays_so(shot):
     rig = parts["Camera Rig"]
     rig.constraints[0].influence = 0.4
     before = rig.location.copy()
-    camera.renew(parts, deeper(terrain), acts, FPS, ASPECT)
+    camera.renew(parts, plans(deeper(terrain), acts))
     assert rig.constraints[0].influence == pytest.approx(0.4)
     assert rig.location == before
 
@@ -391,7 +395,7 @@ def test_a_lens_and_what_was_taken_away_stay_so(three):
     parts, terrain, acts = three
     parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x = 99, 0.2
     gone = {n: p for n, p in parts.items() if n not in [f"{part} 3" for part in camera.PARTS]}
-    written = camera.renew(gone, deeper(terrain), acts, FPS, ASPECT)
+    written = camera.renew(gone, plans(deeper(terrain), acts))
     assert len(written) == 6
     assert (parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x) == (
         99,
@@ -404,7 +408,7 @@ ORBIT = Act("orbit", 1, LAST, RIGS["orbit"].framing)
 
 def recast(shot, overwrite=False):
     parts, terrain, _ = shot
-    return drained(camera.recasting(parts, terrain, ORBIT, FPS, ASPECT, overwrite))
+    return camera.change_rig(parts, *plans(terrain, [ORBIT]), overwrite)
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -451,18 +455,6 @@ def test_keys_of_the_lens_go_with_the_acts_that_needed_them(scene, files, frame)
     assert recast(shot) == []
     assert keys(data) == []
     assert data.lens == ORBIT.framing.lens
-
-
-def test_a_long_plan_can_be_given_up(shot, monkeypatch):
-    parts, terrain, _ = shot
-    enough = Event()
-    monkeypatch.setattr(camera, "plan", lambda *_: enough.wait())
-    before = [keys(parts[name]) for name in ("Minimizer", "Camera")]
-    steps = camera.recasting(parts, terrain, ORBIT, FPS, ASPECT)
-    assert [next(steps) for _ in range(3)] == [0.0] * 3
-    steps.close()
-    enough.set()
-    assert [keys(parts[name]) for name in ("Minimizer", "Camera")] == before
 
 
 def test_nothing_needs_the_add_on(three):

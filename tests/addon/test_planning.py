@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from addon.camera.planner import plan
+from addon.camera.planner import planning
 from addon.camera.rigs import RIGS, Act, joined, of_tables, takes
 from addon.camera.terrain import Terrain
+from addon.steps import drained
 
 FPS, ASPECT = 12, 16 / 9
 AXIS = np.linspace(-5, 5, 65)
@@ -45,9 +46,15 @@ LANDS = {
 }
 
 
-def planned(rig, land, **changes):
+def plan(acts, land, aspect=ASPECT):
+    """Plan acts that one camera takes."""
+    (found,) = drained(planning(acts, land, FPS, aspect))
+    return found
+
+
+def planned(rig, land, aspect=ASPECT, **changes):
     act = Act(rig, 1, land.frames[-1], RIGS[rig].framing, **changes)
-    return plan([act], land, FPS, ASPECT)
+    return plan([act], land, aspect)
 
 
 @pytest.mark.parametrize("land", LANDS)
@@ -66,7 +73,7 @@ def test_the_camera_goes_where_it_is_asked_to_where_nothing_is_wrong():
 
 def test_it_looks_into_the_funnel_from_higher_up():
     low = replace(RIGS["orbit"].framing, elevation=18)
-    found = plan([Act("orbit", 1, LANDS["smooth"].frames[-1], low)], LANDS["smooth"], FPS, ASPECT)
+    found = plan([Act("orbit", 1, LANDS["smooth"].frames[-1], low)], LANDS["smooth"])
     assert found.motion.hidden <= 0.05
     assert found.acts[0].framing.elevation > 25
 
@@ -126,7 +133,7 @@ def test_acts_that_ease_are_one_path():
     ]
     groups = takes(acts)
     assert [[act.rig for act in take] for take in groups] == [["orbit", "wide"], ["below"]]
-    found = plan(groups[0], land, FPS, ASPECT)
+    found = plan(groups[0], land)
     assert found.motion.faults() == []
     assert found.lens(1) == pytest.approx(28)
     assert found.lens(192) == pytest.approx(35)
@@ -156,7 +163,7 @@ def test_only_what_looks_at_the_same_eases():
     acts = [Act("ride", 1, 36, RIGS["ride"].framing)]
     acts.append(Act("fly-line", 37, 72, RIGS["fly-line"].framing, "ease"))
     with pytest.raises(ValueError, match="expected a cut or a fade"):
-        plan(acts, LANDS["smooth"], FPS, ASPECT)
+        plan(acts, LANDS["smooth"])
 
 
 RIDE = RIGS["ride"].framing
@@ -210,3 +217,23 @@ def test_acts_of_a_recipe():
 def test_acts_from_anywhere_are_checked(tables, fault):
     with pytest.raises(ValueError, match=fault):
         of_tables(tables, "ride", {}, 120)
+
+
+def told(acts, land):
+    """What planning yields."""
+    return list(planning(acts, land, FPS, ASPECT))
+
+
+def test_a_plan_tells_how_far_it_is_and_can_be_given_up_at_any_step():
+    land = LANDS["folded"]
+    acts = [Act("orbit", 1, 72, RIGS["orbit"].framing)]
+    acts.append(Act("crawl", 73, 144, RIGS["crawl"].framing, "fade"))
+    progress = told(acts, land)
+    assert progress == sorted(progress) and len(progress) > 50
+    assert 0 <= progress[0] and progress[-1] <= 1
+    for given_up in (0, 10, len(progress) - 1):
+        steps = planning(acts, land, FPS, ASPECT)
+        for _ in range(given_up + 1):
+            next(steps)
+        steps.close()
+    assert told(acts, land) == progress  # it left nothing behind

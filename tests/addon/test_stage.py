@@ -178,7 +178,7 @@ def test_a_shot_is_filmed_by_another_rig(funnel_file):
     shot = SimpleNamespace(scene=scene)
     parts = shots.parts_of(collection)
     ridden = looks(shot)
-    assert stage.film(collection, scene, "orbit") == []
+    assert stage.change_rig(collection, scene, "orbit") == []
     orbited = looks(shot)
     assert np.linalg.norm(np.subtract(orbited, ridden)[:3]) > 0.1 * WIDTH
     anew = stage.Settings(rig="orbit").film_acts[0].framing
@@ -186,16 +186,16 @@ def test_a_shot_is_filmed_by_another_rig(funnel_file):
     assert all(motion.faults() == [] for motion in camera.measured_takes(scene, parts).values())
 
     parts["Camera"].data.lens = 77.0  # an artist's
-    assert stage.film(collection, scene, "ride") == ["Lens"]
+    assert stage.change_rig(collection, scene, "ride") == ["Lens"]
     assert looks(shot)[:3] == pytest.approx(ridden[:3], abs=1e-4)
     assert looks(shot)[3] == pytest.approx(77.0)
     curve = compat.fcurves(parts["Camera"])[0]
     curve.keyframe_points[0].co.y += 1.0
     curve.update()
     before = looks(shot, 1)
-    assert stage.film(collection, scene, "below") == ["Camera"]
+    assert stage.change_rig(collection, scene, "below") == ["Camera"]
     assert looks(shot, 1) == pytest.approx(before)
-    assert stage.film(collection, scene, "ride", overwrite=True) == []
+    assert stage.change_rig(collection, scene, "ride", overwrite=True) == []
     assert looks(shot) == pytest.approx(ridden, abs=1e-4)
 
 
@@ -204,7 +204,7 @@ def test_another_rig_given_up_has_changed_nothing(funnel_file):
     scene, collection = bpy.context.scene, stage.import_sequence(funnel_file)
     shot = SimpleNamespace(scene=scene)
     before = looks(shot)
-    steps, told = stage.filming(collection, scene, "orbit"), [0.0]
+    steps, told = stage.changing_rig(collection, scene, "orbit"), [0.0]
     while told[-1] < 0.5:
         told.append(next(steps))
     steps.close()
@@ -218,7 +218,7 @@ def test_a_shot_without_its_land_cannot_be_filmed(funnel_file):
     collection = stage.import_sequence(funnel_file)
     bpy.data.objects.remove(shots.parts_of(collection)["Land"])
     with pytest.raises(ValueError, match="it has no land any more: import it anew"):
-        stage.film(collection, bpy.context.scene, "orbit")
+        stage.change_rig(collection, bpy.context.scene, "orbit")
 
 
 def test_only_one_camera_can_change_its_rig(funnel_file):
@@ -227,4 +227,4 @@ def test_only_one_camera_can_change_its_rig(funnel_file):
         acts = [{"rig": "ride"}, {"rig": "orbit", "start": 0.5}]
         collection = stage.build(opened, stage.Settings(seconds=5.0, acts=acts))
     with pytest.raises(ValueError, match="one camera"):
-        stage.film(collection, bpy.context.scene, "orbit")
+        stage.change_rig(collection, bpy.context.scene, "orbit")
