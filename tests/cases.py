@@ -28,8 +28,10 @@ from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.networks.convnet import convnet
 from movinglands.pieces import compute
-from movinglands.planes.plane import Plane, random_plane, weights_of
-from movinglands.snapshots.snapshots import Recorder
+from movinglands.planes.plane import Plane
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
+from movinglands.snapshots.recorder import Recorder
 from movinglands.surfaces import compute as surfaces
 from movinglands.surfaces import job
 

@@ -14,18 +14,19 @@ __version__ = "0.1.0"
 _HOMES = {
     "Measure": "evaluation.measure",
     "Plane": "planes.plane",
-    "Recorder": "snapshots.snapshots",
+    "Recorder": "snapshots.recorder",
     "Snapshots": "snapshots.snapshots",
     "Surface": "surfaces.surface",
     "UserError": "errors",
     "compute_sequence": "surfaces.compute",
-    "given_plane": "planes.found",
-    "half_width": "planes.found",
-    "hessian_plane": "planes.found",
-    "plane_through": "planes.found",
-    "random_plane": "planes.plane",
-    "trajectory_plane": "planes.found",
-    "weights_of": "planes.plane",
+    "given_plane": "planes.file",
+    "half_width": "planes.window",
+    "hessian_plane": "planes.hessian",
+    "plane_from_file": "planes.file",
+    "plane_through": "planes.through",
+    "random_plane": "planes.random",
+    "trajectory_plane": "planes.pca",
+    "weights_of": "planes.weights",
 }
 
 __all__ = sorted(_HOMES)

@@ -33,7 +33,8 @@ from movinglands.networks import convnet as networks
 from movinglands.pieces.compute import classification
 from movinglands.pieces.recipe import Recipe, find_recipe, load_recipe, read_recipe
 from movinglands.pieces.training import batch_of_step, train
-from movinglands.planes.plane import Weights, random_plane, weights_of
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import Weights, weights_of
 
 from .peer import Case, peer
 from .report import THREADS, Row, by_turns

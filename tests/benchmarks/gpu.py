@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from movinglands.engine.evaluator import Evaluator, grid
 from movinglands.evaluation.objective import Objective
 from movinglands.pieces.compute import classification
-from movinglands.planes.plane import random_plane, weights_of
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
 
 from .engine import _noise, resnet20
 from .report import Row, by_turns

@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..snapshots.snapshots import Recorder, Snapshots
+from ..snapshots.recorder import Recorder
+from ..snapshots.snapshots import Snapshots
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer

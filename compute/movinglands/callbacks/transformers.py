@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn, optim
 
-from ..snapshots.snapshots import Recorder, Snapshots
+from ..snapshots.recorder import Recorder
+from ..snapshots.snapshots import Snapshots
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments

@@ -16,7 +16,7 @@ from ..evaluation.copies import copied, put_back
 from ..evaluation.objective import Objective
 from ..evaluation.own import put_in_place
 from ..evaluation.randomness import states
-from ..planes.plane import Weights
+from ..planes.weights import Weights
 from .network import moved, spread
 
 BATCHES = 256

@@ -23,7 +23,7 @@ from ..evaluation.objective import Objective
 from ..evaluation.own import OwnNetwork, modules_with
 from ..evaluation.parts import Part
 from ..evaluation.trial import changing
-from ..planes.plane import Weights
+from ..planes.weights import Weights
 
 DISTANCES = (0.1, 1.0)
 """How far weights are moved for the check, in means of their magnitude: near, and at the rim."""

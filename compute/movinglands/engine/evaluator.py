@@ -27,7 +27,8 @@ from ..evaluation.batches import Batch
 from ..evaluation.objective import Objective
 from ..evaluation.parts import Part
 from ..evaluation.precision import exactly
-from ..planes.plane import Plane, Weights, point_of, working_dtype
+from ..planes.plane import Plane, point_of
+from ..planes.weights import Weights, working_dtype
 from .compiling import compiled_launch
 
 COMPILED_SHAPES = 4

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..planes.plane import Weights
+from ..planes.weights import Weights
 from . import batches as arranged
 from . import norms, randomness, trial
 from .answers import Answers

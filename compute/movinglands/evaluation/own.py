@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ..planes.plane import Weights
+from ..planes.weights import Weights
 from . import batches as arranged
 from . import norms
 from .batches import Batch

@@ -20,8 +20,11 @@ from ..evaluation.measure import Measure
 from ..evaluation.objective import Objective
 from ..files import write_whole
 from ..networks import convnet as networks
-from ..planes.found import hessian_plane, trajectory_plane
-from ..planes.plane import Plane, random_plane, weights_of
+from ..planes.hessian import hessian_plane
+from ..planes.pca import trajectory_plane
+from ..planes.plane import Plane
+from ..planes.random import random_plane
+from ..planes.weights import weights_of
 from ..progress import progress
 from ..sequence import complete_frames, open_sequence, update_recipe
 from ..snapshots.snapshots import Snapshots

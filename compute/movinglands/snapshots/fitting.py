@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import UserError
-from .checkpoints import State, few, is_extra, must_be_plain
+from .states import State, few, is_extra, must_be_plain
 
 CONSTANTS = ("num_batches_tracked", "position_ids", "inv_freq")
 """Last names of buffers that count or that every network of the kind has alike."""

@@ -1,13 +1,11 @@
-"""Snapshots of a network along its training: those there are, and taking new ones.
+"""Snapshots of a network along its training, loaded one at a time.
 
-A snapshot is a state dict. ``Snapshots`` gives them by index and opens a file when it is asked
-for, so a training may be larger than the memory. ``Recorder`` takes them in any training loop and
-keeps a snapshot's scalars in the same file, so that the two cannot get out of step.
+A snapshot is a state dict. A file is opened when its snapshot is asked for, so a training may be
+larger than the memory.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import UserError
-from ..files import replacing
 from . import checkpoints
-from .checkpoints import Scalars, State, few, is_extra, must_be_plain
 from .fitting import Fit, Notes
+from .states import Scalars, State, few, plain
 
 
 @dataclass(frozen=True)
@@ -169,7 +165,7 @@ class Snapshots:
         if any(after <= before for before, after in pairwise(whole)):
             raise UserError(f"Snapshots: steps must increase strictly, not {whole}.")
         kept = [
-            _held(step, state, {name: float(columns[name][t]) for name in columns})
+            in_memory(step, state, {name: float(columns[name][t]) for name in columns})
             for t, (state, step) in enumerate(zip(states, whole, strict=True))
         ]
         return cls(kept, strict=strict)
@@ -217,94 +213,14 @@ class Snapshots:
         return type(self)(checked, strict=self._strict, notes=said)
 
 
-class Recorder:
-    """Takes snapshots in a training loop.
-
-    ::
-
-        recorder = Recorder("run/snapshots", every=10)
-        for step, (inputs, labels) in enumerate(batches):
-            recorder.record(model, step, learning_rate=scheduler.get_last_lr()[0])
-            ...
-        recorder.keep(model, step + 1)
-
-    A snapshot of step s is the network after s updates. A step recorded again, as by a training
-    that was resumed, replaces the earlier one; a folder is for one training. In a distributed
-    training only rank 0 records. Where each rank holds a part of the network (FSDP), gather its
-    state dict on all ranks and hand that over.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Where to keep them, a file each; in memory without one.
-    every : int
-        ``record`` does nothing, at no cost, at steps that are no multiple of this.
-    """
-
-    def __init__(self, folder: str | Path | None = None, every: int = 1) -> None:
-        if every < 1:
-            raise UserError(f"Recorder: every = {every}, expected 1 or more.")
-        self.folder = None if folder is None else Path(folder)
-        self.every = every
-        self._states: dict[int, State] = {}
-        self._scalars: dict[int, Scalars] = {}
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-
-    def record(
-        self, model: nn.Module | Mapping[str, Tensor], step: int, **scalars: float | Tensor
-    ) -> None:
-        """Keep the network, if it is the turn of this step.
-
-        Parameters
-        ----------
-        model : nn.Module or state dict
-            Copied to the CPU; DataParallel and torch.compile are seen through.
-        step : int
-            How many updates the network has had.
-        **scalars : float or 0-d Tensor
-            What else is known of this moment: ``loss=loss, learning_rate=0.1``.
-        """
-        if _counted(step) % self.every == 0:
-            self.keep(model, step, **scalars)
-
-    def keep(
-        self, model: nn.Module | Mapping[str, Tensor], step: int, **scalars: float | Tensor
-    ) -> None:
-        """Keep the network whatever its step, as at the end of a training."""
-        distributed = torch.distributed
-        if distributed.is_available() and distributed.is_initialized() and distributed.get_rank():
-            return
-        if (step := _counted(step)) < 0:
-            raise UserError(f"Recorder: step {step}, expected 0 or more.")
-        values = {name: _number(name, value) for name, value in scalars.items()}
-        if isinstance(model, nn.Module):
-            model = unwrapped(model).state_dict(keep_vars=True)  # as they are: see _copied
-        state = _copied(model)
-        if self.folder is None:
-            self._states[step], self._scalars[step] = state, values
-            return
-        with replacing(self.folder / f"{step:09d}.pt") as partial_file:
-            torch.save({"module": state, "scalars": values}, partial_file)
-
-    @property
-    def snapshots(self) -> Snapshots:
-        """All that is recorded so far, also by an earlier run into the same folder."""
-        if self.folder is not None:
-            return Snapshots.in_folder(self.folder)
-        return Snapshots(
-            _held(step, self._states[step], values)
-            for step, values in sorted(self._scalars.items())
-        )
-
-
-def _held(step: int, state: Mapping[str, Any], scalars: Scalars) -> _Kept:
+def in_memory(step: int, state: Mapping[str, Any], scalars: Scalars) -> _Kept:
+    """Return the snapshot that a state dict in memory is."""
     name = f"Snapshot of step {step}"
     return _Kept(step, name, partial(_plain, name, state, scalars))
 
 
 def _plain(name: str, state: Mapping[str, Any], scalars: Scalars) -> tuple[State, Scalars]:
-    return checkpoints.plain(name, state), scalars
+    return plain(name, state), scalars
 
 
 def _fitted(kept: _Kept, fit: Fit) -> tuple[State, Scalars]:
@@ -321,21 +237,6 @@ def _whole(step: Any) -> int:
     raise UserError(f"Snapshots: step {step!r}, expected a whole number.")
 
 
-def _counted(step: Any) -> int:
-    try:
-        return operator.index(step)
-    except TypeError:
-        raise UserError(f"Recorder: step {step!r}, expected a whole number.") from None
-
-
-def _number(name: str, value: float | Tensor) -> float:
-    try:
-        return float(value.detach() if isinstance(value, Tensor) else value)
-    except (TypeError, ValueError, RuntimeError):
-        found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
-        raise UserError(f"Recorder, {name}: expected a number, got {found}.") from None
-
-
 def unwrapped(module: nn.Module) -> nn.Module:
     """Return a module without what ``torch.compile`` or parallel training put around it."""
     while True:
@@ -345,17 +246,3 @@ def unwrapped(module: nn.Module) -> nn.Module:
             module = inner
         else:
             return module
-
-
-def _copied(state: Mapping[str, Tensor]) -> State:
-    """Copy a state dict to the CPU; a tensor of two names is one in the copy too."""
-    copies: dict[int, Tensor] = {}
-    copied = {}
-    for name, value in state.items():
-        if is_extra(name):
-            continue
-        must_be_plain(f"Recorder: {name!r}", value)
-        if id(value) not in copies:
-            copies[id(value)] = value.detach().to("cpu", copy=True)
-        copied[name] = copies[id(value)]
-    return copied

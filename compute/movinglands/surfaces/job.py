@@ -30,7 +30,9 @@ from ..evaluation.measure import Measure
 from ..evaluation.objective import Objective
 from ..files import write_whole
 from ..fingerprint.fingerprint import Fingerprint
-from ..planes.plane import Plane, random_plane, weights_of
+from ..planes.plane import Plane
+from ..planes.random import random_plane
+from ..planes.weights import weights_of
 from ..progress import progress
 from ..sequence import Frame
 from ..snapshots.snapshots import State, unwrapped

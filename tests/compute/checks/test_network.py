@@ -20,7 +20,8 @@ from movinglands.engine.evaluator import Evaluator, Plan, grid
 from movinglands.errors import UserError
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
-from movinglands.planes.plane import random_plane, weights_of
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
 
 POINTS = grid(np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
 

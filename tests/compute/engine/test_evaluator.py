@@ -15,7 +15,9 @@ from movinglands.engine.evaluator import Evaluator, Plan, grid
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.networks.convnet import convnet
-from movinglands.planes.plane import Plane, random_plane, weights_of
+from movinglands.planes.plane import Plane
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
 
 CASES = cases()
 MAPPED = [name for name, case in CASES.items() if case.mapped]

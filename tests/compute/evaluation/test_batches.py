@@ -18,7 +18,7 @@ from movinglands.errors import UserError
 from movinglands.evaluation import batches as arranged
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
-from movinglands.planes.plane import weights_of
+from movinglands.planes.weights import weights_of
 
 CPU = torch.device("cpu")
 

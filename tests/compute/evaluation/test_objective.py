@@ -26,7 +26,7 @@ from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.evaluation.randomness import hashed
 from movinglands.networks.convnet import convnet
-from movinglands.planes.plane import weights_of
+from movinglands.planes.weights import weights_of
 
 CASES = cases()
 POINTS = np.array([[0, 0], [0.7, -0.3], [-1, 0.9]])

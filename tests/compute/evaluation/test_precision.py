@@ -18,7 +18,8 @@ from movinglands.engine.evaluator import Evaluator, Plan, grid
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.evaluation.precision import Precisions
-from movinglands.planes.plane import random_plane, weights_of
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
 
 POINTS = grid(np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
 PACKAGE = str(Path(__file__).parents[3] / "compute")
@@ -157,7 +158,7 @@ def test_what_is_computed_is_seen():
 SETTINGS = """
 import itertools
 import torch
-from movinglands.precision import exactly
+from movinglands.evaluation.precision import exactly
 
 def setting():
     return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32

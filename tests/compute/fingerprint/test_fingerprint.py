@@ -8,6 +8,7 @@ import enum
 import functools
 import itertools
 import logging
+import os
 import pathlib
 import random
 import re
@@ -24,6 +25,7 @@ import pytest
 import torch
 from torch import nn
 
+import movinglands
 from movinglands.fingerprint.fingerprint import Fingerprint
 
 
@@ -120,11 +122,42 @@ def test_another_process_agrees(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         f"import torch\nfrom torch import nn\n{LOSS}\n"
-        "from movinglands.fingerprint import Fingerprint\n"
+        "from movinglands.fingerprint.fingerprint import Fingerprint\n"
         "fingerprint = Fingerprint()\nfingerprint.add('loss', loss)\nprint(fingerprint.digest())"
     )
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == digest(defined(LOSS))
+
+
+INSTALLED = """
+import movinglands
+from movinglands.fingerprint.things import describe
+from movinglands.pieces.compute import classification
+
+assert "site-packages" in movinglands.__file__
+for thing in (*(getattr(movinglands, name) for name in movinglands.__all__), classification):
+    name = next(part for _, part in describe(thing) if isinstance(part, str | tuple))
+    print(name if isinstance(name, str) else ".".join(name[:2]))
+"""
+
+FORMER = """
+measure.Measure directions.Plane snapshots.Recorder snapshots.Snapshots surface.Surface
+errors.UserError surfaces.compute_sequence planes.plane_from_file planes.half_width
+planes.hessian_plane planes.plane_from_file planes.plane_through directions.random_plane
+planes.trajectory_plane directions.weights_of compute.classification
+"""
+
+
+def test_what_is_installed_counts_where_it_was_first(tmp_path):
+    """A fingerprint that is kept in a file says so; this package's modules have moved since."""
+    (tmp_path / "site-packages").mkdir()
+    package = pathlib.Path(movinglands.__file__).parent
+    (tmp_path / "site-packages" / "movinglands").symlink_to(package, target_is_directory=True)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site-packages")}
+    command = [sys.executable, "-c", INSTALLED]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = [name.removeprefix("movinglands.") for name in told.stdout.split()]
+    assert found == FORMER.split()
 
 
 HELPERS = "def focal(x):\n    return x * {}\n\ndef unused(x):\n    return {}\n"

@@ -27,7 +27,8 @@ from movinglands.networks.convnet import convnet
 from movinglands.pieces.compute import compute
 from movinglands.pieces.recipe import read_recipe
 from movinglands.pieces.training import batch_of_step, snapshot_steps, train
-from movinglands.planes.plane import random_plane, weights_of
+from movinglands.planes.random import random_plane
+from movinglands.planes.weights import weights_of
 from movinglands.sequence import DATASETS, describe, open_sequence
 from movinglands.surfaces import job
 from movinglands.surfaces import journal as journals

@@ -7,15 +7,9 @@ from torch import nn
 from torch.func import functional_call
 
 from movinglands.errors import UserError
-from movinglands.planes.plane import (
-    Plane,
-    flatten,
-    gaussian,
-    normalise,
-    random_plane,
-    unflatten,
-    weights_of,
-)
+from movinglands.planes.plane import Plane
+from movinglands.planes.random import gaussian, normalise, random_plane
+from movinglands.planes.weights import flatten, unflatten, weights_of
 
 SHAPES = {"conv": (6, 3, 3, 3), "conv1d": (5, 4, 3), "linear": (7, 9), "bias": (7,), "gain": ()}
 

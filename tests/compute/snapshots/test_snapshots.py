@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from movinglands.errors import UserError
-from movinglands.snapshots.snapshots import Recorder, Snapshots
+from movinglands.snapshots.recorder import Recorder
+from movinglands.snapshots.snapshots import Snapshots
 
 
 def network(seed=0):

@@ -12,14 +12,13 @@ from torch.func import functional_call, grad
 from movinglands.errors import UserError
 from movinglands.evaluation.objective import Objective
 from movinglands.pieces.compute import classification
-from movinglands.planes.found import (
-    given_plane,
-    half_width,
-    hessian_plane,
-    plane_through,
-    trajectory_plane,
-)
-from movinglands.planes.plane import flatten, random_plane, unflatten, weights_of
+from movinglands.planes.file import given_plane
+from movinglands.planes.hessian import hessian_plane
+from movinglands.planes.pca import trajectory_plane
+from movinglands.planes.random import random_plane
+from movinglands.planes.through import plane_through
+from movinglands.planes.weights import flatten, unflatten, weights_of
+from movinglands.planes.window import half_width
 
 LIKE = {
     "w": torch.zeros(6, 4, dtype=torch.float64),
