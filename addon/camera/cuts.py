@@ -10,8 +10,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..blender import compat
 from ..blender.keyframes import key_linear, key_spline
+from ..nodes.materials import new_material
 from ..shot.parts import named
 from ..units import WIDTH
 from .splines import Spline, ease
@@ -128,20 +128,12 @@ def _curtain(camera: bpy.types.Object, begins: bool, ends: bool, fps: float) -> 
 
 def _darkening() -> bpy.types.Material:
     """Build a material that lets as much light through as its object's "fade" leaves."""
-    material = bpy.data.materials.new("Fade")
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    fade = tree.nodes.new("ShaderNodeAttribute")
-    fade.attribute_type, fade.attribute_name = "OBJECT", "fade"
-    left = tree.nodes.new("ShaderNodeMath")
-    left.operation, left.inputs[0].default_value = "SUBTRACT", 1.0
-    glass = tree.nodes.new("ShaderNodeBsdfTransparent")
-    output = tree.nodes.new("ShaderNodeOutputMaterial")
-    for x, node in enumerate((fade, left, glass, output)):
-        node.location.x = 200 * x
-    tree.links.new(fade.outputs["Fac"], left.inputs[1])
-    tree.links.new(left.outputs["Value"], glass.inputs["Color"])
-    tree.links.new(glass.outputs["BSDF"], output.inputs["Surface"])
+    material, graph = new_material("Fade")
+    fade = graph.add("ShaderNodeAttribute", {"attribute_type": "OBJECT", "attribute_name": "fade"})
+    left = graph.math("SUBTRACT", 1.0, fade.outputs["Fac"])
+    glass = graph.add("ShaderNodeBsdfTransparent", Color=left)
+    graph.add("ShaderNodeOutputMaterial", Surface=glass.outputs["BSDF"])
+    graph.arrange()
     return material
 
 

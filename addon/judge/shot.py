@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import overlays
 from ..camera.objects import measured_takes
+from ..nodes.color import decode
 from ..progress import quiet
 from ..shot.parts import MARK, in_scene, made_with, parts
 from .gates import Gate, judge_still, luma, read_still
@@ -132,9 +133,7 @@ def _widened(marked: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
 
 def _luminance(picture: NDArray) -> NDArray[np.float64]:
     """Return the relative luminance of sRGB pixels ``(..., 3)``, 0 to 1."""
-    encoded = picture / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return luma(linear)
+    return luma(decode(picture / 255))
 
 
 def _small(scene: bpy.types.Scene, frame: int, path: Path) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_driven
-from ..look.materials import glowing_material
+from ..nodes.materials import glowing_material
 from ..overlays.layout import only_seen
 
 Clock = tuple[bpy.types.ID, str, float]

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator
+from math import inf
 
 import bpy
 import numpy as np
 
 from ..blender.keyframes import NOTES, key_driven, untouched
-from ..look.apply import glowing_material
+from ..nodes.graph import Graph
+from ..nodes.interface import Input
+from ..nodes.materials import glowing_material
 from ..overlays import only_seen
 from ..sequence.heights import HeightScale
 from ..sequence.reader import Surface
@@ -254,51 +257,36 @@ def _line(name: str) -> bpy.types.Object:
 def _dots(name: str) -> bpy.types.Object:
     """Build a mesh that shows a ball on each point over the land; it has no points yet."""
     radius, color, strength = STYLES[name]
-    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
-    tree.is_modifier = True
-    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    size = tree.interface.new_socket("Radius", in_out="INPUT", socket_type="NodeSocketFloat")
-    size.subtype, size.default_value, size.min_value = "DISTANCE", radius, 0.0
-    paint = tree.interface.new_socket("Material", in_out="INPUT", socket_type="NodeSocketMaterial")
-    paint.default_value = glowing_material(name, color, strength)
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-
-    given = tree.nodes.new("NodeGroupInput")
-    ball = tree.nodes.new("GeometryNodeMeshUVSphere")
-    ball.inputs["Segments"].default_value, ball.inputs["Rings"].default_value = 24, 12
-    smooth = tree.nodes.new("GeometryNodeSetShadeSmooth")
-    painted = tree.nodes.new("GeometryNodeSetMaterial")
-    spread = tree.nodes.new("GeometryNodeInstanceOnPoints")
-    out = tree.nodes.new("NodeGroupOutput")
-    tree.links.new(given.outputs["Radius"], ball.inputs["Radius"])
-    tree.links.new(ball.outputs["Mesh"], smooth.inputs[0])
-    tree.links.new(smooth.outputs[0], painted.inputs["Geometry"])
-    tree.links.new(given.outputs["Material"], painted.inputs["Material"])
-    tree.links.new(painted.outputs[0], spread.inputs["Instance"])
-    tree.links.new(given.outputs["Geometry"], spread.inputs["Points"])
-    tree.links.new(_over_land(tree), spread.inputs["Selection"])
-    tree.links.new(spread.outputs[0], out.inputs[0])
-    for column, node in enumerate((given, ball, smooth, painted, spread, out)):
-        node.location = (200 * column, 0)
+    graph = Graph.new(name)
+    graph.tree.is_modifier = True
+    points = graph.input("Geometry", "Geometry")
+    size = graph.input("Radius", Input(radius, "Of a ball", 0.0, inf, "DISTANCE"))
+    paint = Input(glowing_material(name, color, strength), "What balls are made of")
+    ball = graph.add("GeometryNodeMeshUVSphere", Segments=24, Rings=12, Radius=size)
+    smooth = graph.add("GeometryNodeSetShadeSmooth", Geometry=ball.outputs["Mesh"])
+    balls = graph.painted(smooth.outputs[0], graph.input("Material", paint))
+    spread = graph.add("GeometryNodeInstanceOnPoints", Points=points, Instance=balls)
+    graph.feed(spread.inputs["Selection"], _over_land(graph))
+    graph.output(Geometry=spread.outputs[0])
 
     dots = bpy.data.objects.new(name, bpy.data.meshes.new(name))
-    dots.modifiers.new(name, "NODES").node_group = tree
+    dots.modifiers.new(name, "NODES").node_group = graph.tree
     return dots
 
 
-def _over_land(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket:
+def _over_land(graph: Graph) -> bpy.types.NodeSocket:
     """Add what tells the points within the window: those that clamping to it does not move."""
-    place = tree.nodes.new("GeometryNodeInputPosition")
-    low, high = tree.nodes.new("ShaderNodeVectorMath"), tree.nodes.new("ShaderNodeVectorMath")
-    low.name, low.operation = "Low", "MAXIMUM"
-    high.name, high.operation = "High", "MINIMUM"
-    same = tree.nodes.new("FunctionNodeCompare")
-    same.data_type, same.mode, same.operation = "VECTOR", "ELEMENT", "EQUAL"
+    place = graph.add("GeometryNodeInputPosition").outputs[0]
+    held = place
+    for name, operation in (("Low", "MAXIMUM"), ("High", "MINIMUM")):
+        bound = graph.add("ShaderNodeVectorMath", {"name": name, "operation": operation})
+        graph.feed(bound.inputs[0], held)
+        held = bound.outputs[0]
+    settings = {"data_type": "VECTOR", "mode": "ELEMENT", "operation": "EQUAL"}
+    same = graph.add("FunctionNodeCompare", settings)
     a, b = (socket for socket in same.inputs if socket.name in "AB" and socket.type == "VECTOR")
-    for source, socket in ((place, low.inputs[0]), (low, high.inputs[0]), (high, a), (place, b)):
-        tree.links.new(source.outputs[0], socket)
-    for column, node in enumerate((place, low, high, same)):
-        node.location = (200 * column, -300)
+    graph.feed(a, held)
+    graph.feed(b, place)
     return same.outputs[0]
 
 

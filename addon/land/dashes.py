@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..nodes.geometry import Graph, shared
+from ..nodes.geometry import shared
+from ..nodes.graph import Graph
 from ..units import WIDTH
 
 STYLES = {
@@ -25,7 +26,7 @@ FINE = 12
 
 def dash(line: bpy.types.Object) -> None:
     """Draw a curve object in dashes, as thick as its bevel was, in its own material."""
-    graph = Graph("Dashes")
+    graph = Graph.new("Dashes")
     curve = graph.input("Geometry", "Geometry")
     thickness = graph.value("Thickness", 2 * line.data.bevel_depth)
     line.data.bevel_depth = 0.0  # a tube would be handed on as a mesh
@@ -37,7 +38,7 @@ def dash(line: bpy.types.Object) -> None:
 
 def _tube(graph: Graph) -> None:
     """Make a tube of a curve, as thick as its radius says, and leave out what is between dashes."""
-    curve, thickness = graph.input("Curve", "Geometry"), graph.input("Thickness")
+    curve, thickness = graph.input("Curve", "Geometry"), graph.input("Thickness", "Float")
     length = graph.number(graph.add("GeometryNodeCurveLength", Curve=curve).outputs[0])
     count = graph.clamp(length * (FINE / PERIOD), 2.0, 20000.0)
     curve = graph.add("GeometryNodeResampleCurve", Curve=curve, Count=count).outputs[0]

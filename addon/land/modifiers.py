@@ -7,11 +7,15 @@ them, a land of 300 000 points takes about a tenth of a second for it.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from math import inf
 
 import bpy
 
+from ..nodes.graph import Graph
+from ..nodes.interface import Input
 from ..units import WIDTH
+
+BASE = "Height of the walls' lower edge; the lowest loss is at 0"
 
 
 def add_thickness(land: bpy.types.Object, thickness: float = 0.01 * WIDTH) -> bpy.types.Modifier:
@@ -47,47 +51,35 @@ def add_skirt(land: bpy.types.Object, base: float = -0.04 * WIDTH) -> bpy.types.
 
 def _skirt_group(base: float) -> bpy.types.NodeTree:
     """Build the nodes: edges with one face are extruded, and what is new is set on the base."""
-    tree = bpy.data.node_groups.new("Land Skirt", "GeometryNodeTree")
-    tree.is_modifier = True
-    socket = tree.interface.new_socket
-    socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    height = socket("Base", in_out="INPUT", socket_type="NodeSocketFloat")
-    height.subtype, height.default_value = "DISTANCE", base
-    height.description = "Height of the walls' lower edge; the lowest loss is at 0"
-    socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-
-    kinds = (
-        "NodeGroupInput",
-        "GeometryNodeInputMeshEdgeNeighbors",
-        "FunctionNodeCompare",
+    graph = Graph.new("Land Skirt")
+    graph.tree.is_modifier = True
+    land = graph.input("Geometry", "Geometry")
+    height = graph.input("Base", Input(base, BASE, -inf, inf, "DISTANCE"))
+    faces = graph.add("GeometryNodeInputMeshEdgeNeighbors").outputs["Face Count"]
+    border = graph.add("FunctionNodeCompare", {"data_type": "INT", "operation": "EQUAL"})
+    count, one = (socket for socket in border.inputs if socket.type == "INT")
+    graph.feed(count, faces)
+    graph.feed(one, 1)
+    walls = graph.add(
         "GeometryNodeExtrudeMesh",
-        "GeometryNodeInputPosition",
-        "ShaderNodeSeparateXYZ",
-        "ShaderNodeCombineXYZ",
-        "GeometryNodeSetPosition",
-        "GeometryNodeSetShadeSmooth",
-        "NodeGroupOutput",
+        {"mode": "EDGES"},
+        Mesh=land,
+        Selection=border.outputs["Result"],
+        Offset_Scale=0.0,
     )
-    given, faces, border, extrude, place, axes, down, move, flat, out = map(tree.nodes.new, kinds)
-    border.data_type, border.operation = "INT", "EQUAL"
-    next(s for s in border.inputs if s.name == "B" and s.type == "INT").default_value = 1
-    extrude.mode = "EDGES"
-    extrude.inputs["Offset Scale"].default_value = 0.0
-    flat.inputs["Shade Smooth"].default_value = False
-
-    link = tree.links.new
-    link(faces.outputs["Face Count"], next(s for s in border.inputs if s.type == "INT"))
-    link(border.outputs["Result"], extrude.inputs["Selection"])
-    link(place.outputs["Position"], axes.inputs["Vector"])
-    link(axes.outputs["X"], down.inputs["X"])
-    link(axes.outputs["Y"], down.inputs["Y"])
-    link(given.outputs["Base"], down.inputs["Z"])
-    link(down.outputs["Vector"], move.inputs["Position"])
-    link(extrude.outputs["Top"], move.inputs["Selection"])
-    link(extrude.outputs["Side"], flat.inputs["Selection"])
-    for before, after in pairwise((given, extrude, move, flat, out)):
-        link(before.outputs[0], after.inputs[0])
-    for column, node in enumerate((given, faces, border, place, axes, down, extrude, move, flat)):
-        node.location = (200 * column, -200 * (node in (faces, border, place, axes, down)))
-    out.location = (1800, 0)
-    return tree
+    x, y, _ = graph.axes(graph.add("GeometryNodeInputPosition").outputs["Position"])
+    down = graph.vector(x, y, height)
+    moved = graph.add(
+        "GeometryNodeSetPosition",
+        Geometry=walls.outputs["Mesh"],
+        Selection=walls.outputs["Top"],
+        Position=down,
+    )
+    flat = graph.add(
+        "GeometryNodeSetShadeSmooth",
+        Geometry=moved.outputs["Geometry"],
+        Selection=walls.outputs["Side"],
+        Shade_Smooth=False,
+    )
+    graph.output(Geometry=flat.outputs[0])
+    return graph.tree

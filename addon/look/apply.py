@@ -12,12 +12,12 @@ from itertools import product
 
 import bpy
 
-from ..nodes.graph import linear, signature
+from ..nodes.signature import signature
 from ..shot.parts import lands_of, named, parts_of
 from .lighting import RIGS, look_world, rig, set_lamp, set_view, set_world
-from .materials import GROUPS, NOTE, glowing_material, look_material
+from .materials import GROUPS, NOTE, look_material
 
-__all__ = ["LOOKS", "dress", "glowing_material", "grade", "lights", "linear", "material", "world"]
+__all__ = ["LOOKS", "dress", "grade", "lights", "material", "world"]
 
 LOOKS = tuple(GROUPS)
 """What a look may be called."""

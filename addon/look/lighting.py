@@ -15,7 +15,8 @@ import bpy
 from mathutils import Vector
 
 from ..blender import compat
-from ..nodes.graph import Graph, linear
+from ..nodes.color import linear
+from ..nodes.graph import Graph
 from ..units import WIDTH
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import bpy
 
-from ..blender import compat
-from ..nodes.graph import Graph, Input, Panels, linear, new_group, signature
+from ..nodes.graph import Graph
+from ..nodes.interface import Input, Panels, new_group
+from ..nodes.materials import new_material
+from ..nodes.signature import deduplicated, signature
 from ..units import WIDTH
 
 NOTE = "moving_lands_look"
@@ -30,10 +32,7 @@ CURVATURE = 4.0
 
 def look_material(name: str) -> bpy.types.Material:
     """Build the material of a look, such as "flesh": its node group, and nothing else."""
-    material = bpy.data.materials.new(name.title())
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = Graph(tree)
+    material, graph = new_material(name.title())
     skin = graph.group(look_group(name))
     skin.name = skin.label = name.title()
     skin.width = 240
@@ -43,18 +42,7 @@ def look_material(name: str) -> bpy.types.Material:
     # What shines here shines softly: as a lamp it would only be noise.
     material.cycles.emission_sampling = "NONE"
     material.diffuse_color = skin.inputs["Middle"].default_value  # in Solid display
-    material[NOTE] = signature(tree)
-    return material
-
-
-def glowing_material(name: str, color: str, strength: float) -> bpy.types.Material:
-    """Build a material that only shines: for text and for the minimizer."""
-    material = bpy.data.materials.new(name)
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = Graph(tree)
-    glow = graph.add("ShaderNodeEmission", Color=(*linear(color), 1.0), Strength=strength)
-    graph.add("ShaderNodeOutputMaterial", Surface=glow.outputs["Emission"])
+    material[NOTE] = signature(graph.tree)
     return material
 
 
@@ -66,13 +54,7 @@ def look_group(name: str) -> bpy.types.ShaderNodeTree:
 def _shared(
     name: str, build: Callable[[str], bpy.types.ShaderNodeTree]
 ) -> bpy.types.ShaderNodeTree:
-    made = build(name)
-    same = signature(made)
-    for tree in bpy.data.node_groups:
-        if tree != made and tree.name.partition(".")[0] == name and signature(tree) == same:
-            bpy.data.node_groups.remove(made)
-            return tree
-    return made
+    return deduplicated(build(name))
 
 
 # What all looks go by
@@ -100,16 +82,16 @@ def _data(name: str) -> bpy.types.ShaderNodeTree:
     much = graph.math("SQRT", graph.math("ABSOLUTE", bent))
     slope = graph.math("SQRT", graph.math("SUBTRACT", 1.0, level, clamp=True))
     # Spikes are bent at their ends; in between they are bent less, but steeper than a fold is.
-    wall = graph.map_range(slope, 0.9, 0.97)
-    wall = graph.math("MULTIPLY", wall, graph.map_range(much, 0.15, 0.3))
+    wall = graph.smooth(slope, 0.9, 0.97)
+    wall = graph.math("MULTIPLY", wall, graph.smooth(much, 0.15, 0.3))
     far = graph.add("ShaderNodeCameraData").outputs["View Distance"]
     graph.output(
         Height=graph.math("DIVIDE", axes["Z"], relief.outputs["Fac"], clamp=True),
-        Side=graph.map_range(axes["X"], -0.35 * WIDTH, 0.35 * WIDTH),
+        Side=graph.smooth(axes["X"], -0.35 * WIDTH, 0.35 * WIDTH),
         Slope=slope,
         Edge=graze,
         Curvature=graph.math("MULTIPLY", much, graph.math("SIGN", bent)),
-        Furred=graph.math("MAXIMUM", graph.map_range(much, 0.3, 0.55), wall),
+        Furred=graph.math("MAXIMUM", graph.smooth(much, 0.3, 0.55), wall),
         Relief=graph.math("DIVIDE", relief.outputs["Fac"], WIDTH),
         Distance=graph.math("DIVIDE", far, WIDTH),
     )
@@ -218,17 +200,17 @@ def _hue(graph: Graph, data: bpy.types.NodeOutputs) -> bpy.types.NodeSocket:
             clamp=True,
         )
         even = graph.math("MULTIPLY", graph.math("ADD", lower, upper), 0.5)
-        sudden = graph.map_range(even, 0.46, 0.54)
+        sudden = graph.smooth(even, 0.46, 0.54)
         jump = graph.input("Jump")
         rest = graph.math("MULTIPLY", even, graph.math("SUBTRACT", 1.0, jump))
         at = graph.math("ADD", rest, graph.math("MULTIPLY", sudden, jump))
         color = graph.input("Tip")
         for index, stop in enumerate(("Low", "Middle", "High", "Rim")):
-            rising = graph.map_range(at, 0.25 * index, 0.25 * (index + 1))
+            rising = graph.smooth(at, 0.25 * index, 0.25 * (index + 1))
             color = graph.mix(rising, color, graph.input(stop))
     with graph.section("Another hue on the far side"):
         amount = graph.math("MULTIPLY", data["Side"], graph.input("Side Amount"))
-        amount = graph.math("MULTIPLY", amount, graph.map_range(data["Height"], 0.1, 0.6))
+        amount = graph.math("MULTIPLY", amount, graph.smooth(data["Height"], 0.1, 0.6))
         return graph.mix(amount, color, graph.input("Side Tint"), "COLOR")
 
 
@@ -259,7 +241,7 @@ def _drawn(
 def _rimmed(graph: Graph, data: bpy.types.NodeOutputs) -> bpy.types.NodeSocket:
     """Add how much of the edge there is."""
     begin = graph.math("SUBTRACT", 1.0, graph.input("Edge Width"))
-    return graph.map_range(data["Edge"], begin, 1.0, to=graph.input("Edge Glow"))
+    return graph.smooth(data["Edge"], begin, 1.0, to=graph.input("Edge Glow"))
 
 
 def _wet(graph: Graph, skin: bpy.types.Node) -> None:
@@ -394,13 +376,13 @@ def _ink(name: str) -> bpy.types.ShaderNodeTree:
         inner = graph.math(
             "SUBTRACT", 1.0, graph.math("MULTIPLY", graph.input("Outline Width"), 0.7)
         )
-        outline = graph.map_range(data["Edge"], begin, inner, to=graph.input("Outline"))
+        outline = graph.smooth(data["Edge"], begin, inner, to=graph.input("Outline"))
         # All of a spike is an edge.
         smooth = graph.math("SUBTRACT", 1.0, data["Furred"])
         outline = graph.math("MULTIPLY", outline, smooth)
         color = graph.mix(outline, color, graph.input("Outline Colour"))
     with graph.section("The minimum glows"):
-        glow = graph.map_range(data["Height"], graph.input("Glow Height"), 0.0)
+        glow = graph.smooth(data["Height"], graph.input("Glow Height"), 0.0)
         glow = graph.math("MULTIPLY", glow, glow)
         glow = graph.math("MULTIPLY", glow, graph.math("SUBTRACT", 1.0, outline))
         glow = graph.math("MULTIPLY", glow, graph.input("Glow"))

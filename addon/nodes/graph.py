@@ -1,93 +1,63 @@
-"""Node trees by what goes into them: sockets by name, values or other nodes' outputs.
+"""The one builder of node trees: of materials, worlds, compositing and Geometry Nodes.
 
-A tree that an artist opens reads like a page: its nodes are added in sections, each a labelled
-frame with what it takes from the group's inputs at its left; columns follow the links.
+A ``Graph`` adds nodes to a tree, their sockets fed by name with values or with other nodes'
+outputs. A ``Number`` is a socket that can be reckoned with, so that what stands in the tree can be
+read in the code, too.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import bpy
-import numpy as np
 
-Color = tuple[float, float, float]
+from ..blender import compat
+from .arrange import arrange
+from .interface import Input, add_input
 
-
-def linear(hexadecimal: str) -> Color:
-    """Return the linear RGB of an sRGB colour such as "da9c8c"."""
-    channels = [int(hexadecimal[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    )
-    return red, green, blue
+KINDS = {"VALUE": "Float", "RGBA": "Color"}
+"""Kinds of sockets whose name is not that of their type."""
 
 
-@dataclass(frozen=True)
-class Input:
-    """An input of a node group, as an artist sees it.
+class Number:
+    """A socket of numbers, and what they make with others."""
 
-    Attributes
-    ----------
-    default : str or float
-        An sRGB colour such as "da9c8c", or a number.
-    tip : str
-        What it does.
-    low, high : float
-        Bounds of a number; from 0 to 1 it is a slider.
-    """
+    def __init__(self, within: Graph, socket: bpy.types.NodeSocket) -> None:
+        self.graph, self.socket = within, socket
 
-    default: str | float
-    tip: str
-    low: float = 0.0
-    high: float = 1.0
+    def __add__(self, other: Any) -> Number:
+        return self.graph.math("ADD", self, other)
 
+    def __sub__(self, other: Any) -> Number:
+        return self.graph.math("SUBTRACT", self, other)
 
-Panels = dict[str, dict[str, Input]]
-"""Inputs of a node group by panel and name, in the order in which they are seen."""
+    def __rsub__(self, other: Any) -> Number:
+        return self.graph.math("SUBTRACT", other, self)
 
+    def __mul__(self, other: Any) -> Number:
+        return self.graph.math("MULTIPLY", self, other)
 
-def new_group(
-    name: str, panels: Panels, outputs: dict[str, str], tip: str = ""
-) -> bpy.types.ShaderNodeTree:
-    """Make a node group with its inputs and outputs, and nothing in it yet.
+    def __truediv__(self, other: Any) -> Number:
+        return self.graph.math("DIVIDE", self, other)
 
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    panels : Panels
-        Its inputs; those of the panel "" stand outside of any. Only the first panel is open.
-    outputs : dict of str
-        The kind of socket of each output, such as "NodeSocketShader".
-    tip : str
-        What it is.
-    """
-    tree = bpy.data.node_groups.new(name, "ShaderNodeTree")
-    tree.description = tip
-    for output, kind in outputs.items():
-        tree.interface.new_socket(output, in_out="OUTPUT", socket_type=kind)
-    for label, inputs in panels.items():
-        opened = label == next(iter(panels))
-        panel = tree.interface.new_panel(label, default_closed=not opened) if label else None
-        for title, given in inputs.items():
-            kind = "NodeSocketColor" if isinstance(given.default, str) else "NodeSocketFloat"
-            socket = tree.interface.new_socket(
-                title, description=given.tip, in_out="INPUT", socket_type=kind, parent=panel
-            )
-            if isinstance(given.default, str):
-                socket.default_value = (*linear(given.default), 1.0)
-                continue
-            if (given.low, given.high) == (0.0, 1.0):
-                socket.subtype = "FACTOR"
-            socket.min_value, socket.max_value = given.low, given.high
-            socket.default_value = given.default
-    return tree
+    def __rtruediv__(self, other: Any) -> Number:
+        return self.graph.math("DIVIDE", other, self)
+
+    def __neg__(self) -> Number:
+        return self.graph.math("MULTIPLY", self, -1.0)
+
+    def __abs__(self) -> Number:
+        return self.graph.math("ABSOLUTE", self)
+
+    def __lt__(self, other: Any) -> Number:
+        return self.graph.math("LESS_THAN", self, other)
+
+    def __gt__(self, other: Any) -> Number:
+        return self.graph.math("GREATER_THAN", self, other)
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 class Graph:
@@ -98,6 +68,11 @@ class Graph:
         self._frame: bpy.types.Node | None = None
         self._inputs: bpy.types.Node | None = None
 
+    @classmethod
+    def new(cls, name: str, kind: str = "GeometryNodeTree") -> Graph:
+        """Begin a node group; ``input`` and ``output`` give it its interface."""
+        return cls(bpy.data.node_groups.new(name, kind))
+
     @contextmanager
     def section(self, label: str) -> Iterator[None]:
         """Add the nodes that follow within a labelled frame."""
@@ -107,150 +82,235 @@ class Graph:
         yield
         self._frame = self._inputs = None
 
-    def add(self, kind: str, **inputs: Any) -> bpy.types.Node:
-        """Add a node; a keyword is an input's name with blanks as underscores."""
+    def add(self, kind: str, settings: dict[str, Any] | None = None, **inputs: Any) -> Any:
+        """Add a node with its settings; a keyword is an input's name with blanks as underscores."""
         node = self.tree.nodes.new(kind)
         node.parent = self._frame
-        for name, value in inputs.items():
+        for name, value in (settings or {}).items():
+            setattr(node, name, value)
+        for name, value in inputs.items():  # a group has its inputs only now
             self.feed(node.inputs[name.replace("_", " ")], value)
         return node
 
     def feed(self, socket: bpy.types.NodeSocket, value: Any) -> None:
-        """Link an output to a socket, or write a value into it."""
+        """Link an output or a number to a socket, or write a value into it."""
+        value = value.socket if isinstance(value, Number) else value
         if isinstance(value, bpy.types.NodeSocket):
             self.tree.links.new(value, socket)
         else:
             socket.default_value = value
 
-    def input(self, name: str) -> bpy.types.NodeSocket:
-        """Return an input of the group, from a node in this section."""
+    def input(self, name: str, new: Input | str = "") -> Any:
+        """Return an input of the group, as a number where it is one, from a node in this section.
+
+        A new one, which is added to the group's interface first, is given as such or by its kind,
+        "Float" or "Geometry" say.
+        """
+        if isinstance(new, Input):
+            add_input(self.tree, name, new)
+        elif new:
+            self.tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{new}")
         if self._inputs is None:
             self._inputs = self.add("NodeGroupInput")
-        return self._inputs.outputs[name]
+        return self._reckoned(self._inputs.outputs[name])
 
-    def output(self, **values: Any) -> None:
-        """Hand on what the group puts out."""
-        self.add("NodeGroupOutput", **values)
+    def output(self, **results: Any) -> None:
+        """Hand on what the group puts out, by name, which completes the tree.
 
-    def group(self, tree: bpy.types.NodeTree, **inputs: Any) -> bpy.types.Node:
-        """Add a node group."""
-        node = self.add("ShaderNodeGroup")
-        node.node_tree = tree
-        for name, value in inputs.items():
-            self.feed(node.inputs[name.replace("_", " ")], value)
-        return node
-
-    def math(self, operation: str, *values: Any, clamp: bool = False) -> bpy.types.NodeSocket:
-        """Add a calculation."""
-        node = self.add("ShaderNodeMath")
-        node.operation, node.use_clamp = operation, clamp
-        for socket, value in zip(node.inputs, values, strict=False):
-            self.feed(socket, value)
-        return node.outputs["Value"]
-
-    def map_range(self, value: Any, low: Any, high: Any, to: Any = 1.0) -> bpy.types.NodeSocket:
-        """Add an ease from 0, where the value is low, to 1 or whatever is given, where high."""
-        node = self.add("ShaderNodeMapRange", Value=value, From_Min=low, From_Max=high, To_Max=to)
-        node.interpolation_type = "SMOOTHSTEP"
-        return node.outputs["Result"]
-
-    def mix(self, factor: Any, first: Any, second: Any, how: str = "MIX") -> bpy.types.NodeSocket:
-        """Add a mix of two colours."""
-        node = self.add("ShaderNodeMix")
-        node.data_type, node.blend_type = "RGBA", how
-        # The node carries a set of sockets for each data type: names alone are ambiguous.
-        sockets = {s.identifier: s for s in (*node.inputs, *node.outputs)}
-        self.feed(sockets["Factor_Float"], factor)
-        self.feed(sockets["A_Color"], first)
-        self.feed(sockets["B_Color"], second)
-        return sockets["Result_Color"]
+        Outputs that its interface lacks are of the kind of what is put out.
+        """
+        items = self.tree.interface.items_tree
+        there = {item.name for item in items if getattr(item, "in_out", "") == "OUTPUT"}
+        for name, value in results.items():
+            if name not in there:
+                socket = value.socket if isinstance(value, Number) else value
+                kind = KINDS.get(socket.type, socket.type.capitalize())
+                self.tree.interface.new_socket(
+                    name, in_out="OUTPUT", socket_type=f"NodeSocket{kind}"
+                )
+        self.add("NodeGroupOutput", **results)
+        self.arrange()
 
     def arrange(self) -> None:
         """Put every node left of what it goes into, and the sections below each other."""
-        nodes = [node for node in self.tree.nodes if node.type != "FRAME"]
-        for node in nodes:
-            if node.type == "GROUP_INPUT":
-                for socket in node.outputs:
-                    socket.hide = not socket.is_linked
-        columns = _columns(self.tree)
-        top = 0.0
-        for frame in dict.fromkeys(node.parent for node in nodes):
-            bottoms: dict[int, float] = defaultdict(lambda top=top: top)
-            for node in (n for n in nodes if n.parent == frame):
-                column = columns[node.name]
-                node.location = (-200.0 * column, bottoms[column])
-                bottoms[column] -= _tall(node)
-            top = min(bottoms.values()) - 90
+        arrange(self.tree)
 
+    def value(self, name: str, value: float = 0.0) -> Number:
+        """Add a number that stands in the tree under its name, to be set, keyed or driven."""
+        node = self.add("ShaderNodeValue")
+        node.name = node.label = name
+        node.outputs[0].default_value = value
+        return Number(self, node.outputs[0])
 
-def _columns(tree: bpy.types.NodeTree) -> dict[str, int]:
-    """Return how many nodes, at most, lie between each node and the end of the tree."""
-    after: dict[str, set[str]] = defaultdict(set)
-    for link in tree.links:
-        after[link.from_node.name].add(link.to_node.name)
-    found: dict[str, int] = {}
+    def group(self, tree: bpy.types.NodeTree, **inputs: Any) -> Any:
+        """Add a node group."""
+        kind = f"{self.tree.bl_idname.removesuffix('Tree')}Group"
+        return self.add(kind, {"node_tree": tree}, **inputs)
 
-    def column(name: str) -> int:
-        if name not in found:
-            found[name] = 1 + max((column(n) for n in after[name]), default=-1)
-        return found[name]
+    def number(self, socket: bpy.types.NodeSocket) -> Number:
+        """Return a socket to reckon with."""
+        return Number(self, socket)
 
-    for node in tree.nodes:
-        column(node.name)
-    return found
+    def numbers(self, node: bpy.types.Node) -> dict[str, Number]:
+        """Return the outputs of a node that gives numbers, by name."""
+        return {socket.name: Number(self, socket) for socket in node.outputs}
 
+    def _reckoned(self, socket: bpy.types.NodeSocket) -> Any:
+        return Number(self, socket) if socket.type == "VALUE" else socket
 
-def _tall(node: bpy.types.Node) -> float:
-    """Return about how tall a node is drawn."""
-    shown = [s for s in (*node.inputs, *node.outputs) if s.enabled and not s.hide]
-    return 70 + 22 * len(shown) + 26 * (node.type in ("MATH", "MIX", "MAP_RANGE", "ATTRIBUTE"))
+    # Numbers, colours and vectors
 
+    def math(self, operation: str, *values: Any, clamp: bool = False) -> Number:
+        """Add a calculation."""
+        node = self.add("ShaderNodeMath", {"operation": operation, "use_clamp": clamp})
+        for socket, value in zip(node.inputs, values, strict=False):
+            self.feed(socket, value)
+        return Number(self, node.outputs["Value"])
 
-# What a tree is, to tell whether somebody changed it
+    def least(self, *values: Any) -> Number:
+        """Return the smallest of numbers."""
+        least, *others = values
+        for other in others:
+            least = self.math("MINIMUM", least, other)
+        return least
 
+    def most(self, *values: Any) -> Number:
+        """Return the largest of numbers."""
+        most, *others = values
+        for other in others:
+            most = self.math("MAXIMUM", most, other)
+        return most
 
-def signature(tree: bpy.types.NodeTree) -> str:
-    """Return what tells a node tree from another, wherever its nodes stand.
+    def clamp(self, value: Any, low: Any, high: Any) -> Number:
+        """Return a number held between two."""
+        return self.math("MINIMUM", self.math("MAXIMUM", value, low), high)
 
-    It is the same in the Blender that made the tree and in later ones.
-    """
-    said: list[object] = []
-    for item in tree.interface.items_tree:
-        said.append((item.name, _rounded(getattr(item, "default_value", None))))
-    for node in sorted(tree.nodes, key=lambda n: n.name):
-        if node.type == "FRAME":
-            continue
-        settings = [getattr(node, name, None) for name in SETTINGS]
-        # What a later Blender's nodes have besides is off, or the file would look different there.
-        values = [
-            (s.identifier, _rounded(s.default_value))
-            for s in node.inputs
-            if s.enabled and not s.is_linked and np.any(getattr(s, "default_value", 0))
-        ]
-        inside = getattr(node, "node_tree", None)
-        said.append((node.name, settings, values, signature(inside) if inside else ""))
-    links = [
-        (k.from_node.name, k.from_socket.identifier, k.to_node.name, k.to_socket.identifier)
-        for k in tree.links
-    ]
-    return f"{zlib.crc32(repr((said, sorted(links))).encode()):08x}"
+    def smooth(self, value: Any, low: Any, high: Any, to: Any = 1.0) -> Number:
+        """Return 0 below ``low``, ``to`` above ``high``, and a soft step between."""
+        node = self.add("ShaderNodeMapRange", Value=value, From_Min=low, From_Max=high, To_Max=to)
+        node.interpolation_type = "SMOOTHSTEP"
+        return Number(self, node.outputs["Result"])
 
+    def blend(self, part: Number, start: Any, end: Any) -> Number:
+        """Return what lies so far between two numbers."""
+        return self.math("MULTIPLY_ADD", part, self.math("SUBTRACT", end, start), start)
 
-SETTINGS = (
-    "bl_idname",
-    "mute",
-    "operation",
-    "use_clamp",
-    "data_type",
-    "blend_type",
-    "interpolation_type",
-    "attribute_name",
-)
-"""What nodes of ours have besides their sockets."""
+    def mix(
+        self, factor: Any, first: Any, second: Any, how: str = "MIX", kind: str = "Color"
+    ) -> bpy.types.NodeSocket:
+        """Return a mix of two colours, or of two vectors by the kind "Vector"."""
+        node = self.add("ShaderNodeMix")
+        node.data_type = {"Color": "RGBA"}.get(kind, kind.upper())
+        if kind == "Color":
+            node.blend_type = how
+        # The node carries a set of sockets for each data type: names alone are ambiguous.
+        sockets = {s.identifier: s for s in (*node.inputs, *node.outputs)}
+        self.feed(sockets["Factor_Float"], factor)
+        self.feed(sockets[f"A_{kind}"], first)
+        self.feed(sockets[f"B_{kind}"], second)
+        return sockets[f"Result_{kind}"]
 
+    def vector(self, x: Any = 0.0, y: Any = 0.0, z: Any = 0.0) -> bpy.types.NodeSocket:
+        """Return a vector of three numbers."""
+        return self.add("ShaderNodeCombineXYZ", X=x, Y=y, Z=z).outputs[0]
 
-def _rounded(value: Any) -> object:
-    """Return a socket's value as it survives a file."""
-    if hasattr(value, "__len__") and not isinstance(value, str):
-        return tuple(f"{number:.4g}" for number in value)
-    return f"{value:.4g}" if isinstance(value, float) else repr(value)
+    def axes(self, vector: bpy.types.NodeSocket) -> tuple[Number, Number, Number]:
+        """Return the three numbers of a vector."""
+        x, y, z = self.add("ShaderNodeSeparateXYZ", Vector=vector).outputs
+        return Number(self, x), Number(self, y), Number(self, z)
+
+    def either(self, when: Any, then: Any, otherwise: Any, kind: str = "FLOAT") -> Any:
+        """Return one thing or another."""
+        node = self.add("GeometryNodeSwitch", {"input_type": kind}, Switch=when)
+        self.feed(node.inputs["True"], then)
+        self.feed(node.inputs["False"], otherwise)
+        return self._reckoned(node.outputs[0])
+
+    # Texts, in Geometry Nodes
+
+    def written(self, value: Any, decimals: Any = 0) -> bpy.types.NodeSocket:
+        """Return a number in words: its digits."""
+        return self.add("FunctionNodeValueToString", Value=value, Decimals=decimals).outputs[0]
+
+    def string(self, text: str) -> bpy.types.NodeSocket:
+        """Return a text that stands in the tree."""
+        return self.add("FunctionNodeInputString", {"string": text}).outputs[0]
+
+    def join(self, *texts: Any) -> bpy.types.NodeSocket:
+        """Return texts one after the other."""
+        node = self.add("GeometryNodeStringJoin")
+        for text in reversed(texts):  # the last link comes first
+            text = self.string(text) if isinstance(text, str) else text
+            self.tree.links.new(text, node.inputs["Strings"])
+        return node.outputs[0]
+
+    def letters(
+        self, text: bpy.types.NodeSocket, size: float, font: bpy.types.VectorFont
+    ) -> bpy.types.NodeSocket:
+        """Return a text as filled letters, from the origin to the right."""
+        curves = self.add("GeometryNodeStringToCurves", String=text, Size=size)
+        curves.inputs["Character Spacing"].default_value = 1.06
+        compat.set_font(curves, font)
+        real = self.add("GeometryNodeRealizeInstances", Geometry=curves.outputs[0])
+        return self.add("GeometryNodeFillCurve", Curve=real.outputs[0]).outputs[0]
+
+    # Shapes, in Geometry Nodes
+
+    def bounds(self, geometry: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        """Return the lowest and the highest x, y, z of a geometry."""
+        box = self.add("GeometryNodeBoundBox", Geometry=geometry)
+        return self.axes(box.outputs["Min"]), self.axes(box.outputs["Max"])
+
+    def moved(self, geometry: Any, x: Any = 0.0, y: Any = 0.0, z: Any = 0.0) -> Any:
+        """Return a geometry elsewhere."""
+        by = self.vector(x, y, z)
+        return self.add("GeometryNodeTransform", Geometry=geometry, Translation=by).outputs[0]
+
+    def line(self, start: Any, end: Any, thickness: float) -> bpy.types.NodeSocket:
+        """Return a thin rod from one place to another."""
+        rod = self.add("GeometryNodeCurvePrimitiveLine", Start=start, End=end)
+        return self.tube(rod.outputs[0], thickness)
+
+    def tube(self, curve: Any, thickness: float, sides: int = 6) -> bpy.types.NodeSocket:
+        """Return a curve as a tube."""
+        profile = self.add("GeometryNodeCurvePrimitiveCircle", Resolution=sides)
+        profile.inputs["Radius"].default_value = thickness / 2
+        mesh = self.add(
+            "GeometryNodeCurveToMesh", Curve=curve, Profile_Curve=profile.outputs["Curve"]
+        )
+        return mesh.outputs[0]
+
+    def ring(self, radius: float, thickness: float) -> bpy.types.NodeSocket:
+        """Return a circle that is drawn as a line."""
+        return self.tube(self._circle(radius), thickness)
+
+    def disc(self, radius: float) -> bpy.types.NodeSocket:
+        """Return a round plate."""
+        return self.add("GeometryNodeFillCurve", Curve=self._circle(radius)).outputs[0]
+
+    def _circle(self, radius: float) -> bpy.types.NodeSocket:
+        circle = self.add("GeometryNodeCurvePrimitiveCircle", Resolution=64)
+        circle.inputs["Radius"].default_value = radius
+        return circle.outputs["Curve"]
+
+    def painted(self, geometry: Any, material: bpy.types.Material) -> bpy.types.NodeSocket:
+        """Return a geometry in a material."""
+        return self.add("GeometryNodeSetMaterial", Geometry=geometry, Material=material).outputs[0]
+
+    def stored(self, geometry: Any, name: str, value: Any) -> bpy.types.NodeSocket:
+        """Return a geometry whose points carry numbers under a name, for its material to read."""
+        node = self.add(
+            "GeometryNodeStoreNamedAttribute",
+            {"data_type": "FLOAT", "domain": "POINT"},
+            Geometry=geometry,
+            Name=name,
+            Value=value,
+        )
+        return node.outputs[0]
+
+    def together(self, *geometries: Any) -> bpy.types.NodeSocket:
+        """Return several geometries as one."""
+        node = self.add("GeometryNodeJoinGeometry")
+        for geometry in geometries:
+            self.tree.links.new(geometry, node.inputs[0])
+        return node.outputs[0]

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..blender.keyframes import key_driven
 from ..land.bead import Clock
-from ..nodes.geometry import Graph, Number, object_of, shared, tree_with
+from ..nodes.geometry import object_of, shared, tree_with
+from ..nodes.graph import Graph, Number
 from . import materials as paint
 from .layout import (
     CAPITAL,
@@ -73,7 +74,7 @@ def live_loss(
     blocks : iterable of Object
         Texts that it keeps clear of.
     """
-    graph = Graph("Live loss")
+    graph = Graph.new("Live loss")
     loss = graph.value("Loss")
     number = graph.group(loss_text(), Value=loss).outputs[0]
     text = graph.letters(graph.join("LOSS ", number), NUMBER, condensed_font())
@@ -137,7 +138,7 @@ def badge(
     slot, slots : int
         Which one it is, from above, of how many: each has a band of the picture to itself.
     """
-    graph = Graph(f"Badge {slot + 1}")
+    graph = Graph.new(f"Badge {slot + 1}")
     loss, shown = graph.value("Loss"), graph.value("Shown")
     number = graph.group(loss_text(), Value=loss).outputs[0]
     text = graph.letters(number, SMALL, condensed_font())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..blender import compat
-from ..nodes.graph import Graph, linear
+from ..nodes.color import linear
+from ..nodes.materials import glow, new_material
 
 APART = "moving_lands_overlays_apart"
 """Custom property of a scene: 1 where its overlays are rendered by a scene of their own."""
@@ -56,12 +56,9 @@ def _paint(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.ty
     for material in bpy.data.materials:
         if material.get(PAINT) == name:
             return material
-    material = bpy.data.materials.new(name)
+    material, graph = new_material(name)
     material[PAINT] = name
     material.diffuse_color = (*linear(color), alpha)
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = Graph(tree)
 
     def attribute(name: str, kind: str = "GEOMETRY") -> bpy.types.NodeOutputs:
         node = graph.add("ShaderNodeAttribute")
@@ -70,11 +67,11 @@ def _paint(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.ty
 
     gone = graph.math("MAXIMUM", attribute(APART, "VIEW_LAYER")["Fac"], attribute(FADE)["Fac"])
     seen = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, gone), alpha)
-    light = graph.add("ShaderNodeEmission", Color=(*linear(color), 1.0), Strength=strength)
+    light = glow(graph, color, strength)
     mixed = graph.add("ShaderNodeMixShader")
     graph.feed(mixed.inputs[0], seen)
     graph.feed(mixed.inputs[1], graph.add("ShaderNodeBsdfTransparent").outputs[0])
-    graph.feed(mixed.inputs[2], light.outputs[0])
+    graph.feed(mixed.inputs[2], light)
     graph.add("ShaderNodeOutputMaterial", Surface=mixed.outputs[0])
     graph.arrange()
     return material

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import bpy
 import numpy as np
 
-from ..nodes.geometry import Graph, Number, shared
+from ..nodes.geometry import shared
+from ..nodes.graph import Graph, Number
 
 ENDLESS = 1e38
 """What infinity is keyed as, and NaN: curves hold numbers only. It is written "INF"."""
@@ -36,7 +37,7 @@ def count_text() -> bpy.types.NodeTree:
 
 
 def _loss(graph: Graph) -> None:
-    value = graph.input("Value")
+    value = graph.input("Value", "Float")
     size = graph.most(graph.math("ABSOLUTE", value), 1e-37)
     power = graph.math("FLOOR", graph.math("LOGARITHM", size * THREE, 10.0))
     plain = graph.written(value, graph.clamp(2.0 - power, 0.0, 5.0))
@@ -59,7 +60,7 @@ def _exponential(graph: Graph, value: Number, size: Number) -> bpy.types.NodeSoc
 
 
 def _count(graph: Graph) -> None:
-    value = graph.input("Value")
+    value = graph.input("Value", "Float")
     whole = graph.math("ROUND", graph.math("ABSOLUTE", value))
     thousands = graph.math("FLOOR", whole / 1000.0)
     millions = graph.math("FLOOR", thousands / 1000.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bpy
 
 from ..nodes.graph import Graph
+from ..nodes.interface import Input, new_group
 
 GROUP = "moving_lands_laid_over"
 """Custom property of the node group."""
@@ -20,30 +21,29 @@ letters to stand out 4.5 to 1 from the lightest land."""
 HALF = 0.07
 """How much of what is around is covered by letters where the shadow is half as thick as can be."""
 
+INPUTS = {
+    "Image": Input((0.0, 0.0, 0.0, 0.0), "The picture"),
+    "Overlays": Input((0.0, 0.0, 0.0, 0.0), "What is laid over it"),
+    "Shadow": Input(SHADOW, "How dark the picture gets around text and marks", 0.0, 0.99, "FACTOR"),
+    "Shadow Size": Input(
+        SIZE, "How far it reaches, as a share of the picture's longer side", 0.0, 0.1, "FACTOR"
+    ),
+}
+
 
 def laid_over() -> bpy.types.NodeTree:
     """Return the group that lays "Overlays" over "Image"; it is built where there is none yet."""
     for tree in bpy.data.node_groups:
         if tree.get(GROUP):
             return tree
-    tree = bpy.data.node_groups.new("Overlays", "CompositorNodeTree")
+    tree = new_group(
+        "Overlays",
+        {"": INPUTS},
+        {"Image": "NodeSocketColor"},
+        "Lays overlays over a picture, with a soft shadow around them",
+        "CompositorNodeTree",
+    )
     tree[GROUP] = True
-    tree.description = "Lays overlays over a picture, with a soft shadow around them"
-    sockets = tree.interface
-    sockets.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-    for name, tip in (("Image", "The picture"), ("Overlays", "What is laid over it")):
-        sockets.new_socket(
-            name, description=tip, in_out="INPUT", socket_type="NodeSocketColor"
-        ).default_value = (0.0, 0.0, 0.0, 0.0)
-    for name, tip, value, most in (
-        ("Shadow", "How dark the picture gets around text and marks", SHADOW, 0.99),
-        ("Shadow Size", "How far it reaches, as a share of the picture's longer side", SIZE, 0.1),
-    ):
-        number = sockets.new_socket(
-            name, description=tip, in_out="INPUT", socket_type="NodeSocketFloat"
-        )
-        number.default_value, number.min_value, number.max_value = value, 0.0, most
-        number.subtype = "FACTOR"
     _lay(Graph(tree))
     return tree
 
@@ -65,4 +65,3 @@ def _lay(graph: Graph) -> None:
     graph.feed(behind, darkened)
     graph.feed(before, overlays)
     graph.output(Image=over.outputs[0])
-    graph.arrange()

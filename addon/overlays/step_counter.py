@@ -13,7 +13,8 @@ import numpy as np
 
 from ..blender.keyframes import key_driven
 from ..land.bead import Clock
-from ..nodes.geometry import Graph, Number, object_of, tree_with
+from ..nodes.geometry import object_of, tree_with
+from ..nodes.graph import Graph, Number
 from . import materials as paint
 from .layout import CAPITAL, HAIRLINE, SMALL, Layout, condensed_font, only_seen, picture_frame
 from .number_format import count_text, loss_text
@@ -33,7 +34,7 @@ WIDE_RANGE = 100
 
 def step_counter(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     """Build the counter of optimizer steps, in the upper right corner."""
-    graph = Graph("Step")
+    graph = Graph.new("Step")
     step, last = graph.value("Step"), graph.value("Last Step")
     _, (widest, _, _) = graph.bounds(_counted(graph, last))
     left, low = layout.right - widest, layout.top - CAPITAL * SMALL
@@ -54,7 +55,7 @@ def rate_inset(camera: bpy.types.Object, layout: Layout) -> bpy.types.Object:
     """
     wide, high = INSET
     left, low = layout.right - wide - DOT, layout.top - 2.4 * SMALL - high
-    graph = Graph("Learning Rate")
+    graph = Graph.new("Learning Rate")
     curve = graph.input("Geometry", "Geometry")
     rate, snapshot = graph.value("Rate"), graph.value("Snapshot")
 

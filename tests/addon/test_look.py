@@ -12,7 +12,7 @@ from addon.blender import compat
 from addon.look import apply as look
 from addon.look import library
 from addon.look.materials import GROUPS
-from addon.nodes.graph import signature
+from addon.nodes.signature import signature
 from addon.shot import build as stage
 from addon.shot import parts as shots
 from movinglands.sequence import write_sequence

@@ -12,8 +12,9 @@ from addon import overlays
 from addon.blender import compat
 from addon.judge import gates as judge
 from addon.land import dashes
-from addon.look.materials import glowing_material
 from addon.nodes import geometry as nodes
+from addon.nodes.graph import Graph
+from addon.nodes.materials import glowing_material
 from addon.overlays import layout as picture
 from addon.overlays import number_format as numbers
 from addon.overlays.build import BADGES
@@ -109,7 +110,7 @@ def value(thing, name):
 
 def in_letters(write):
     """The outlines of a text that a graph writes."""
-    graph = nodes.Graph("Test")
+    graph = Graph.new("Test")
     text = write(graph)
     graph.output(Geometry=graph.letters(text, 1.0, picture.condensed_font()))
     thing = nodes.object_of(graph.tree)
