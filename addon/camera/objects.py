@@ -258,8 +258,8 @@ def _lens(data: bpy.types.Camera, planned: Plan) -> bool:
     across, up = min(1.0, planned.aspect), min(1.0, 1.0 / planned.aspect)
     wanted = (
         planned.lens,
-        _scaled(planned.third, -across, 0.5 * across),
-        _scaled(planned.rise, -up, 0.5 * up),
+        _scaled(planned.frame_x, -across, 0.5 * across),
+        _scaled(planned.frame_y, -up, 0.5 * up),
     )
     if not _ours(data, LENS):
         return False

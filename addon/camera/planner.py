@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..steps import within
-from .rigs import RIGS, Act, Framing, Rig, joined, takes
+from .acts import Act, by_camera
+from .rigs import RIGS, Course, Framing, Rig, joined
 from .splines import CLEAR, Motion, Spline, calm_track, ease, fit_spline, measure
 from .terrain import Terrain
 
@@ -37,9 +38,6 @@ CLEARANCE = 1.5 * CLEAR["clearance"]
 
 LOOKS, GLIMPSES = 16, 60
 """Frames, evenly spread, at which a plan is held against the land, and its subject looked for."""
-
-ALONG = 0.3
-"""How far ahead along a path, and back, its direction is taken; as a part of it."""
 
 TURNS = (0, 15, -15, 35, -35, 60, -60, 90, -90, 130, -130)
 RAISES = (0, 6, -6, 12, -12, 20, -20, 30, -30)
@@ -85,8 +83,8 @@ class Plan:
         Of the camera, relative to that.
     bank : Spline or None
         Radians, counted as Blender does.
-    lens, third, rise : Spline
-        Millimetres, and parts of the frame.
+    lens, frame_x, frame_y : Spline
+        Millimetres, and where in the picture the subject is, as ``Framing`` has it.
     motion : Motion
         As it will be, on the coarse land.
     focus : ndarray
@@ -104,8 +102,8 @@ class Plan:
     place: list[Spline]
     bank: Spline | None
     lens: Spline
-    third: Spline
-    rise: Spline
+    frame_x: Spline
+    frame_y: Spline
     motion: Motion
     focus: Array
     pull: Spline | None
@@ -160,8 +158,8 @@ class _Wish:
     elevation: Array
     distance: Array
     lens: Array
-    third: Array
-    rise: Array
+    frame_x: Array
+    frame_y: Array
 
     def moved(self, extent: float, moved: Moved) -> _Wish:
         """Return it with a smaller move, from elsewhere."""
@@ -187,8 +185,8 @@ class _Shot:
     aim: Array
     subject: Array
     lens: Array
-    third: Array
-    rise: Array
+    frame_x: Array
+    frame_y: Array
 
     def axes(self, index: NDArray | slice) -> Array:
         """Return right, up and forward, the columns of ``(n, 3, 3)``."""
@@ -229,7 +227,7 @@ def planning(
         Where a rig needs a second land or a path that there is not, or acts that look at different
         things are to ease into each other.
     """
-    groups, plans = takes(acts), []
+    groups, plans = by_camera(acts), []
     for n, group in enumerate(groups):
         steps = _planning(group, terrain, fps, aspect)
         plans.append((yield from within(n / len(groups), (n + 1) / len(groups), steps)))
@@ -250,7 +248,9 @@ def _planning(
         begun, done = done, done + ONE_RIDE * (1 - done)
         steps = planner.planning(ride * acts[0].framing.follow)
         found = yield from within(begun, done, steps)
-        score = planner.lag(found.motion) + 0.3 * (1 - ride) + len(found.motion.faults())
+        score = (
+            planner.framing_penalty(found.motion) + 0.3 * (1 - ride) + len(found.motion.faults())
+        )
         if score < least:
             best, least = found, score
         if not found.motion.faults():
@@ -273,6 +273,9 @@ class _Planner:
         self.wish = self._wish()
         self.pull = self._pull()
         self.places = self._places()
+        self.course = Course(
+            terrain, self.frames, self.when, self.places, acts[0].line, self._progress(acts[0])
+        )
         self.looked, self.glimpsed = (
             np.unique(np.linspace(0, len(self.frames) - 1, count).round().astype(int))
             for count in (LOOKS, GLIMPSES)
@@ -303,8 +306,8 @@ class _Planner:
             framing.elevation + rig.climb * done,
             framing.distance * (1 + rig.dolly * done),
             framing.lens * still,
-            framing.third * still,
-            framing.rise * still,
+            framing.frame_x * still,
+            framing.frame_y * still,
         ]
 
     def _progress(self, act: Act) -> Array:
@@ -317,8 +320,8 @@ class _Planner:
         speed = _smooth(begun) * _smooth(left)
         if not self.eased:
             speed = np.where((begun > 0) | (left > 0), 0.5 + 0.5 * speed, 0.0)
-        if RIGS[act.rig].paced:
-            speed = speed * self._pace()
+        if own := RIGS[act.rig].speed:
+            speed = speed * own(self.terrain, self.frames, self.fps)
         done = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2)])
         return done / max(done[-1], 1e-9)
 
@@ -329,57 +332,10 @@ class _Planner:
             return None
         return ease([self.frames[0], self.frames[0] + seconds * self.fps], 0.0, 1.0, 4)
 
-    def _pace(self) -> Array:
-        """Return the learning rate as the speed of a camera: never standing, never jumping."""
-        pace = np.clip(self.terrain.at(self.frames, self.terrain.pace), 0.2, 1.0)
-        over = int(self.fps) | 1
-        window = np.hanning(over + 2)[1:-1]
-        padded = np.pad(pace, over // 2, mode="edge")
-        return np.convolve(padded, window / window.sum(), mode="valid")
-
-    def _subject(self, extent: float) -> tuple[Array, Array]:
-        """Return where what is looked at is, ``(n, 3)``, and the azimuths ``(n,)`` behind it."""
-        places = self.places
-        level = np.zeros(len(places))
-        if self.rig.looks_at == "between":
-            if not self.terrain.others:
-                raise ValueError(
-                    "camera: rig twin: expected a sequence of two surfaces, found one."
-                )
-            other = self.terrain.at(self.frames, self.terrain.others[0])
-            return (places + other) / 2, level
-        if self.rig.looks_at == "line":
-            return self._along_line(extent)
-        return places, level
-
     def _places(self) -> Array:
         """Return where the minimizer is seen; fur that it is buried in is seen from over it."""
         places = self.terrain.at(self.frames, self.terrain.places)
         return self.terrain.unburied(self.when, places) if self.rig.over else places
-
-    def _along_line(self, extent: float) -> tuple[Array, Array]:
-        """Return a flight along a path, over its peak, as long as its extent is."""
-        lines, wanted = self.terrain.lines, self.acts[0].line
-        if not lines or (wanted and wanted not in lines):
-            there = ", ".join(lines) or "none"
-            raise ValueError(f"camera: rig fly-line: no path {wanted!r}, there are: {there}.")
-        line = lines[wanted or next(iter(lines))]
-        long = np.append(0, np.cumsum(np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)))
-        # Its peak lies in the middle of the flight, as far as there is path on both sides.
-        half = extent * long[-1] / 2
-        peak = np.clip(long[np.argmax(line[:, 2])], half, long[-1] - half)
-        done = self._progress(self.acts[0])
-        at = peak + half * (2 * done - 1)
-        x, y = (np.interp(at, long, axis) for axis in line[:, :2].T)
-        ahead, behind = at + ALONG * long[-1], at - ALONG * long[-1]
-        dx, dy = (
-            np.interp(ahead, long, axis) - np.interp(behind, long, axis) for axis in line[:, :2].T
-        )
-        half_land = 0.499 * self.terrain.width
-        z = self.terrain.height(
-            self.when, np.clip(x, -half_land, half_land), np.clip(y, -half_land, half_land)
-        )
-        return np.column_stack([x, y, z]), np.degrees(np.unwrap(np.arctan2(-dx, dy)))
 
     # What comes of it
 
@@ -400,7 +356,7 @@ class _Planner:
         shot = self._shot(found)
         return replace(found, motion=self._figures(shot, found), focus=self._nearer(shot))
 
-    def lag(self, motion: Motion) -> float:
+    def framing_penalty(self, motion: Motion) -> float:
         """Return how badly a plan frames its subject."""
         return 10 * max(0.0, motion.off_third - 0.1) + 10 * max(0.0, 0.1 - motion.inside)
 
@@ -428,14 +384,14 @@ class _Planner:
 
     def _wanted(self, follow: float, extent: float, moved: Moved) -> _Shot:
         """Return what would be seen of a move if it needed no keys."""
-        subject, azimuth = self._subject(extent)
+        subject, azimuth = self.rig.subject(self.course, extent)
         _, aim = self._aim(follow, extent, subject)
         wish = self.wish.moved(extent, moved)
         distance = wish.distance * self.terrain.width
         around = _around(wish.azimuth + azimuth, wish.elevation, distance)
         eyes = aim[0] + follow * (aim - aim[0]) + around
         looked_at = subject if self.rig.looks_at == "minimizer" else aim
-        return _Shot(eyes, aim, looked_at, wish.lens, wish.third, wish.rise)
+        return _Shot(eyes, aim, looked_at, wish.lens, wish.frame_x, wish.frame_y)
 
     def _path(self, follow: float, extent: float, moved: Moved) -> Plan:
         """Return the keys of a move."""
@@ -445,8 +401,9 @@ class _Planner:
         knots = int(np.clip(ceil(self.seconds / 1.2) + 3, 5, 40))
         place = [fit_spline(self.frames, axis, knots, eased=self.eased) for axis in around.T]
         few = 2 if len(self.acts) == 1 else knots
-        lens, third, rise = (
-            fit_spline(self.frames, values, few) for values in (shot.lens, shot.third, shot.rise)
+        lens, frame_x, frame_y = (
+            fit_spline(self.frames, values, few)
+            for values in (shot.lens, shot.frame_x, shot.frame_y)
         )
         acts = [replace(act, framing=moved.of(act.framing, extent, follow)) for act in self.acts]
         bank = self._bank(extent, knots)
@@ -459,8 +416,8 @@ class _Planner:
             place,
             bank,
             lens,
-            third,
-            rise,
+            frame_x,
+            frame_y,
             motion,
             track[0],
             self.pull,
@@ -481,7 +438,7 @@ class _Planner:
         """Return what is seen of a plan."""
         aim, place, view = (
             np.column_stack([spline(self.frames) for spline in splines])
-            for splines in (plan.aim, plan.place, (plan.lens, plan.third, plan.rise))
+            for splines in (plan.aim, plan.place, (plan.lens, plan.frame_x, plan.frame_y))
         )
         eyes = plan.start + plan.follow * (aim - plan.start) + place
         subject = aim
@@ -526,8 +483,8 @@ class _Planner:
         zoom = (shot.lens[index] / SENSOR).reshape(shape) / depth
         longer, higher = max(1.0, 1 / self.aspect), max(1.0, self.aspect)
         return (
-            shot.third[index].reshape(shape) + zoom * seen[..., 0] * longer,
-            shot.rise[index].reshape(shape) + zoom * seen[..., 1] * higher,
+            shot.frame_x[index].reshape(shape) + zoom * seen[..., 0] * longer,
+            shot.frame_y[index].reshape(shape) + zoom * seen[..., 1] * higher,
         )
 
     def _snapshots(self, index: NDArray) -> Array:
@@ -558,8 +515,8 @@ class _Planner:
         """Return where places in the picture ``(n,)`` are looked for, and how far away at most."""
         right, up, forward = shot.axes(np.array([index]))[0].T
         zoom = shot.lens[index] / SENSOR
-        across = (x - shot.third[index]) / zoom / max(1.0, 1 / self.aspect)
-        above = (y - shot.rise[index]) / zoom / max(1.0, self.aspect)
+        across = (x - shot.frame_x[index]) / zoom / max(1.0, 1 / self.aspect)
+        above = (y - shot.frame_y[index]) / zoom / max(1.0, self.aspect)
         reach = float(np.linalg.norm(shot.eyes[index] - shot.aim[index])) + self.terrain.width
         return _unit(forward + across[:, None] * right + above[:, None] * up), reach
 

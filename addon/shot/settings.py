@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from ..camera.rigs import FRAMING, Act, of_tables
+from ..camera.acts import FRAMING, Act, read_acts
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Settings:
     @property
     def film_acts(self) -> list[Act]:
         """The acts of the film."""
-        return of_tables(self.acts, self.rig, vars(self), self.last_frame)
+        return read_acts(self.acts, self.rig, vars(self), self.last_frame)
 
     @property
     def overlays(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
+from ..camera import rigs
 from ..land import modifiers as solid
 from ..sequence.reader import Selection, cache_size, open_sequence
 from ..shot import build as stage
@@ -26,17 +27,7 @@ LOOKS = (
     ("specimen", "Specimen", "A hot gradient from tip to rim, for bodies side by side"),
 )
 
-RIGS = (
-    ("ride", "Ride", "Along with the minimizer, from the side and a little below"),
-    ("coaster", "Coaster", "Close behind, banking, as fast as the learning rate is high"),
-    ("orbit", "Orbit", "Around the funnel, from above"),
-    ("below", "Below", "Under the surface, looking up at the hanging tip"),
-    ("goblin", "Goblin", "From above over the edge's horizon to a look up from below"),
-    ("crawl", "Crawl", "A macro shot with shallow focus, close over the ground"),
-    ("wide", "Wide", "The whole land, from afar"),
-    ("twin", "Twin", "Two lands side by side in one frame"),
-    ("fly-line", "Fly Line", "Along a path over the land"),
-)
+RIGS = tuple((rig.name, rig.label, rig.description) for rig in rigs.RIGS.values())
 
 AS_RECIPE = ("RECIPE", "As Recipe", "As the recipe in the file says")
 

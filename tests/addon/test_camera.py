@@ -11,8 +11,9 @@ from mathutils import Vector
 from addon.blender import compat
 from addon.camera import cuts
 from addon.camera import objects as camera
+from addon.camera.acts import Act
 from addon.camera.planner import planning
-from addon.camera.rigs import RIGS, Act
+from addon.camera.rigs import RIGS
 from addon.camera.terrain import surveying
 from addon.land import mesh as surface
 from addon.overlays.layout import drive

@@ -1,12 +1,15 @@
 """Rigs and acts, and the calm paths planned for them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from addon.camera.acts import Act, by_camera, read_acts
 from addon.camera.planner import planning
-from addon.camera.rigs import RIGS, Act, joined, of_tables, takes
+from addon.camera.rigs import RIGS, joined
 from addon.camera.terrain import Terrain
 from addon.steps import drained
 
@@ -131,7 +134,7 @@ def test_acts_that_ease_are_one_path():
         Act("wide", 97, 192, RIGS["wide"].framing, "ease"),
         Act("below", 193, 240, RIGS["below"].framing, "cut"),
     ]
-    groups = takes(acts)
+    groups = by_camera(acts)
     assert [[act.rig for act in take] for take in groups] == [["orbit", "wide"], ["below"]]
     found = plan(groups[0], land)
     assert found.motion.faults() == []
@@ -171,16 +174,16 @@ SAID = {"third": 0.3, "lens": None}
 
 
 def test_a_recipe_without_acts_is_one():
-    framing = replace(RIGS["below"].framing, third=0.3)
-    assert of_tables([], "below", SAID, 120) == [Act("below", 1, 120, framing)]
-    assert of_tables([], "ride", {}, 120) == [Act("ride", 1, 120, RIDE)]
+    framing = replace(RIGS["below"].framing, frame_x=0.3)
+    assert read_acts([], "below", SAID, 120) == [Act("below", 1, 120, framing)]
+    assert read_acts([], "ride", {}, 120) == [Act("ride", 1, 120, RIDE)]
 
 
 @pytest.mark.parametrize("rig", RIGS)
 def test_what_is_said_holds_even_where_it_is_what_another_rig_does(rig):
-    (act,) = of_tables([], rig, {"azimuth": RIDE.azimuth}, 120)
+    (act,) = read_acts([], rig, {"azimuth": RIDE.azimuth}, 120)
     assert act.framing == replace(RIGS[rig].framing, azimuth=RIDE.azimuth)
-    acts = of_tables([{}, {"start": 0.5, "lens": RIDE.lens}], rig, {"lens": 70}, 120)
+    acts = read_acts([{}, {"start": 0.5, "lens": RIDE.lens}], rig, {"lens": 70}, 120)
     assert [act.framing.lens for act in acts] == [70, RIDE.lens]
 
 
@@ -190,14 +193,14 @@ def test_acts_of_a_recipe():
         {"rig": "below", "start": 0.25, "transition": "fade", "lens": 70},
         {"start": 0.5, "transition": "ease"},
     ]
-    acts = of_tables(tables, "ride", SAID, 101)
+    acts = read_acts(tables, "ride", SAID, 101)
     assert [(act.rig, act.first, act.last) for act in acts] == [
         ("wide", 1, 25),
         ("below", 26, 50),
         ("ride", 51, 101),
     ]
     assert [act.transition for act in acts] == ["cut", "fade", "ease"]
-    assert acts[1].framing == replace(RIGS["below"].framing, lens=70, third=0.3)
+    assert acts[1].framing == replace(RIGS["below"].framing, lens=70, frame_x=0.3)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_acts_of_a_recipe():
 )
 def test_acts_from_anywhere_are_checked(tables, fault):
     with pytest.raises(ValueError, match=fault):
-        of_tables(tables, "ride", {}, 120)
+        read_acts(tables, "ride", {}, 120)
 
 
 def told(acts, land):
@@ -230,10 +233,17 @@ def test_a_plan_tells_how_far_it_is_and_can_be_given_up_at_any_step():
     acts.append(Act("crawl", 73, 144, RIGS["crawl"].framing, "fade"))
     progress = told(acts, land)
     assert progress == sorted(progress) and len(progress) > 50
-    assert 0 <= progress[0] and progress[-1] <= 1
+    assert progress[0] >= 0 and progress[-1] <= 1
     for given_up in (0, 10, len(progress) - 1):
         steps = planning(acts, land, FPS, ASPECT)
         for _ in range(given_up + 1):
             next(steps)
         steps.close()
     assert told(acts, land) == progress  # it left nothing behind
+
+
+def test_the_manual_lists_the_rigs_as_menus_do():
+    manual = (Path(__file__).parents[2] / "docs" / "camera.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \*([a-z-]+)\* \| ([^|]+) \| [^|]+ \|$", manual, re.MULTILINE)
+    assert listed == [(rig.name, rig.description) for rig in RIGS.values()]
+    assert all(rig.label for rig in RIGS.values())
