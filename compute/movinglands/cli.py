@@ -247,7 +247,7 @@ def _info(options: argparse.Namespace) -> None:
 
     summary = describe(options.file)
     if options.json:
-        print(json.dumps(summary, indent=2))
+        print(json.dumps(summary, indent=2, allow_nan=False))
         return
     surfaces: dict[str, dict[str, Any]] = summary.pop("surfaces")
     for key, value in summary.items():
@@ -255,8 +255,15 @@ def _info(options: argparse.Namespace) -> None:
     for name, surface in surfaces.items():
         print(f"\nsurface {name}")
         for key, value in surface.items():
-            shown = " to ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
-            print(f"  {key:<15}{shown}")
+            print(f"  {key:<15}{_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_shown, value))
+    if value is None:
+        return "not finite"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

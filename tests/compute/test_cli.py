@@ -98,6 +98,23 @@ def test_info_on_attributes_of_any_kind_and_a_frame_not_there(own, capsys):
     assert main(["info", str(own)]) == 0
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_info_on_numbers_that_are_not_finite(own, capsys, unknown):
+    with h5py.File(own, "r+") as file:
+        group = file["surfaces/network"]
+        group.attrs.update(alone=unknown, single=np.float32(unknown))
+        group["minimizer"][0] = unknown
+
+    def no_json(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    assert main(["info", str(own), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=no_json)["surfaces"]["network"]
+    assert (told["alone"], told["single"], told["minimizer_loss"][0]) == (None, None, None)
+    assert main(["info", str(own)]) == 0
+    assert "minimizer_loss not finite to " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["compute", "film"])
 @pytest.mark.parametrize(
     ("arguments", "expected"),

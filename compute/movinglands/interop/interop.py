@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
-from ..sequence import Frame, SurfaceData, fits, open_sequence, write_sequence
+from ..sequence import Frame, SurfaceData, fits, lies_elsewhere, open_sequence, write_sequence
 
 Arrays = dict[str, Any]
 Ranges = Sequence[tuple[float, float]]
@@ -332,10 +332,7 @@ def _load(file: Path, container: str, names: Sequence[str]) -> Arrays:
 
 
 def _is_own_dataset(file: h5py.File, name: str) -> bool:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        return False
-    found = file[name]
-    return isinstance(found, h5py.Dataset) and not found.external and not found.is_virtual
+    return not lies_elsewhere(file, name) and isinstance(file[name], h5py.Dataset)
 
 
 def _take(arrays: Arrays, name: str, *shape: int | str) -> NDArray[np.float64]:

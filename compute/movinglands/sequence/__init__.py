@@ -1,21 +1,8 @@
 """The sequence file: declared once, written whole, read by whoever likes."""
 
-from .sequence import (
-    DATASETS,
-    FORMAT,
-    OPTIONAL,
-    VERSION,
-    Dataset,
-    Frame,
-    SurfaceData,
-    complete_frames,
-    describe,
-    finished_frames,
-    fits,
-    open_sequence,
-    update_recipe,
-    write_sequence,
-)
+from .read import complete_frames, describe, finished_frames, lies_elsewhere, open_sequence
+from .schema import DATASETS, FORMAT, OPTIONAL, VERSION, Dataset, fits
+from .write import Frame, SurfaceData, update_recipe, write_sequence
 
 __all__ = [
     "DATASETS",
@@ -29,6 +16,7 @@ __all__ = [
     "describe",
     "finished_frames",
     "fits",
+    "lies_elsewhere",
     "open_sequence",
     "update_recipe",
     "write_sequence",
