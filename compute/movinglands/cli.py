@@ -218,7 +218,7 @@ def _preview(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    from .interop.interop import import_surfaces
+    from .interop.importing import import_surfaces
     from .sequence import describe
 
     import_surfaces(

@@ -6,7 +6,8 @@ import pytest
 
 import movinglands.sequence
 from addon.sequence import reader
-from movinglands.interop.interop import KINDS, import_surfaces
+from movinglands.interop.importing import import_surfaces
+from movinglands.interop.kinds import KINDS
 
 WRITERS = {
     "li": other_tools.li,
