@@ -19,8 +19,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..scales import to_height, to_loss
 
 Measure = Callable[[NDArray[np.int64]], NDArray]
 """Flat indices ``row * cols + col`` of points ``(n,)`` to their losses ``(n,)``."""
@@ -117,7 +119,7 @@ def refine(
     def take(wanted: Mask) -> float:
         index = np.flatnonzero(wanted & ~known)
         loss.flat[index] = measure(index)
-        height.flat[index] = _height(loss.flat[index], scale)
+        height.flat[index] = _finite(to_height(loss.flat[index], scale))
         known.flat[index] = True
         values = height[np.isfinite(height)]
         # Not below float32's own steps, which no interpolation follows.
@@ -152,28 +154,11 @@ def refine(
     if known.all():
         error = 0.0
     evaluated = np.where(known, 1, 2).astype(np.uint8)
-    return Refined(np.where(known, loss, _loss(guess, scale)), evaluated, error)
+    return Refined(np.where(known, loss, to_loss(guess, scale)), evaluated, error)
 
 
-def _height(loss: NDArray, scale: str) -> Heights:
-    loss = loss.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if scale == "log":
-            height = np.log(loss)
-        elif scale == "symlog":
-            height = np.sign(loss) * np.log1p(np.abs(loss))
-        else:
-            height = loss
+def _finite(height: Heights) -> Heights:
     return np.where(np.isfinite(height), height, np.nan)
-
-
-def _loss(height: Heights, scale: str) -> NDArray[np.float32]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if scale == "log":
-            height = np.exp(height)
-        elif scale == "symlog":
-            height = np.sign(height) * np.expm1(np.abs(height))
-        return height.astype(np.float32)
 
 
 def _ladder(rows: int, cols: int) -> list[_Rung]:
@@ -294,11 +279,9 @@ def _averaged(over: Heights, seen: Mask, prior: Heights) -> Heights:
 
 
 def _window_mean(values: Heights, radius: int) -> Heights:
-    width = 2 * radius + 1
-    for axis in (0, 1, 0, 1):
-        values = np.moveaxis(values, axis, 0)
-        total = np.pad(values, [(radius + 1, radius), (0, 0)]).cumsum(0)
-        values = np.moveaxis((total[width:] - total[:-width]) / width, 0, axis)
+    """Return means over square windows, taken twice; beyond the border lie zeros."""
+    for _ in range(2):
+        values = ndimage.uniform_filter(values, 2 * radius + 1, mode="constant")
     return values
 
 
@@ -351,7 +334,5 @@ def _hinted(ladder: list[_Rung], evaluated: Mask) -> Mask:
 
 
 def _near(mask: Mask, radius: int) -> Mask:
-    width = 2 * radius + 1
-    padded = np.pad(mask, radius)
-    padded = sliding_window_view(padded, width, axis=0).any(-1)
-    return sliding_window_view(padded, width, axis=1).any(-1)
+    """Tell which nodes have one of the mask's in the square window around them."""
+    return ndimage.maximum_filter(mask, 2 * radius + 1, mode="constant")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ..files import write_whole
 from ..places import typeface
 from ..sequence import open_sequence
-from .preview import PALETTE, Preview, View, palette, read
+from .model import Preview, View, read
+from .style import PALETTE, palette
 
 FRAMES, POINTS = 100, 128
 """Most frames of a surface; most points along a side, fewer where surfaces share the page."""

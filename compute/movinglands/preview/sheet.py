@@ -16,22 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
+from scipy import ndimage
 
 from ..files import replacing
 from ..places import typeface
-from .preview import (
-    DIM,
-    FAINT,
-    GROUND,
-    PALE,
-    Array,
-    Preview,
-    Scale,
-    View,
-    fit,
-    palette,
-    read,
-)
+from .model import Preview, View, read
+from .scale import Scale, fit
+from .style import DIM, FAINT, GROUND, PALE, Array, palette
 
 FRAMES, POINTS = 12, 401
 """Most frames of a surface, most points along a side of each."""
@@ -322,8 +313,4 @@ def hillshade(heights: ArrayLike, relief: float, aspect: float) -> Array:
 
 def _blurred(values: ArrayLike, radius: int) -> Array:
     """Average over a square of ``2 radius + 1`` points, the border repeated."""
-    mean, size = np.asarray(values, np.float64), 2 * radius + 1
-    for _ in range(2):
-        sums = np.pad(mean, ((0, 0), (radius + 1, radius)), mode="edge").cumsum(axis=1)
-        mean = ((sums[:, size:] - sums[:, :-size]) / size).T
-    return mean
+    return ndimage.uniform_filter(np.asarray(values, np.float64), 2 * radius + 1, mode="nearest")

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from movinglands.cli import main
-from movinglands.preview import page, preview, sheet
-from movinglands.preview.preview import Scale, fit, palette, read
+from movinglands.preview import page, sheet, style
+from movinglands.preview.model import read
+from movinglands.preview.scale import Scale, fit
+from movinglands.preview.style import palette
 
 STEPS = np.arange(0, 50, 10)
 ALPHA, BETA = np.linspace(-1, 1, 9), np.linspace(-0.5, 0.5, 5)
@@ -275,7 +277,7 @@ def test_command(write, capsys):
     assert capsys.readouterr().out.strip() == str(output)
     picture = matplotlib.image.imread(output)
     assert picture.shape[1] == 3200
-    ground = [int(preview.GROUND[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    ground = [int(style.GROUND[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     np.testing.assert_allclose(picture[0, 0, :3], ground, atol=1 / 255)
     assert picture[..., :3].max() > 0.8
     pdf = path.with_name("new") / "a.pdf"
