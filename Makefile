@@ -20,7 +20,7 @@ EXTRAS   = hub,lightning,transformers,safetensors,ray
 PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes \
              -e "./compute[$(EXTRAS)]",bpy h5py pytest)
 CHECKED  = compute/movinglands addon/ui/process.py addon/sequence/reader.py addon/sequence/heights.py \
-             addon/camera/splines.py
+             addon/splines.py addon/steps.py addon/camera/motion.py
 
 .PHONY: help film test bench extension lint format clean environments
 .DELETE_ON_ERROR:

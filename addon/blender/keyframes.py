@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..camera.splines import Spline
+from ..splines import Spline
 from . import compat
 
 NOTES = "moving_lands_keys"

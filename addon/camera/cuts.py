@@ -13,8 +13,8 @@ import numpy as np
 from ..blender.keyframes import key_linear, key_spline
 from ..nodes.materials import new_material
 from ..shot.parts import named
+from ..splines import Spline, ease
 from ..units import WIDTH
-from .splines import Spline, ease
 
 TAKE = "moving_lands_take"
 """Custom property of a camera: the rig and film frames that it was made for, and from where it

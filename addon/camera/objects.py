@@ -22,11 +22,12 @@ from ..blender import picture
 from ..blender.keyframes import forget, is_keyed, key_spline, untouched
 from ..land.mesh import GRID
 from ..shot.parts import named
+from ..splines import Spline
 from ..units import WIDTH
 from .cuts import TAKE, cameras_of, cutting
+from .motion import Motion, measure
 from .planner import Plan, off_third
 from .rigs import RIGS, Rig, joined
-from .splines import Motion, Spline, measure
 from .terrain import NEAR, Terrain
 
 AND = " - "

@@ -16,10 +16,11 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from ..splines import Spline, ease, fit_spline, minimum_jerk
 from ..steps import within
 from .acts import Act, by_camera
+from .motion import CLEAR, Motion, calm_track, measure
 from .rigs import RIGS, Course, Framing, Rig, joined
-from .splines import CLEAR, Motion, Spline, calm_track, ease, fit_spline, measure
 from .terrain import Terrain
 
 Array = NDArray[np.float64]
@@ -290,7 +291,7 @@ class _Planner:
         values = self._of_act(self.acts[0])
         for before, after in zip(self.acts, self.acts[1:], strict=False):
             begin, end = ((act.first + act.last) / 2 for act in (before, after))
-            weight = _smooth((self.frames - begin) / (end - begin))
+            weight = minimum_jerk((self.frames - begin) / (end - begin))
             wanted = self._of_act(after)
             wanted[0] += 360 * np.round((values[0].mean() - wanted[0].mean()) / 360)
             values = [a + weight * (b - a) for a, b in zip(values, wanted, strict=True)]
@@ -317,7 +318,7 @@ class _Planner:
         easing = min(length / 2, EASING)
         begun = (seconds - act.first / self.fps) / easing
         left = (act.last / self.fps - seconds) / easing
-        speed = _smooth(begun) * _smooth(left)
+        speed = minimum_jerk(begun) * minimum_jerk(left)
         if not self.eased:
             speed = np.where((begun > 0) | (left > 0), 0.5 + 0.5 * speed, 0.0)
         if own := RIGS[act.rig].speed:
@@ -605,12 +606,6 @@ def _around(azimuth: Array, elevation: Array, distance: Array) -> Array:
     return np.column_stack(
         [distance * np.cos(e) * np.sin(a), -distance * np.cos(e) * np.cos(a), distance * np.sin(e)]
     )
-
-
-def _smooth(x: Array) -> Array:
-    """Go from 0 to 1 with the least jerk."""
-    x = np.clip(x, 0, 1)
-    return x**3 * (10 - 15 * x + 6 * x**2)
 
 
 def _unit(vectors: Array) -> Array:

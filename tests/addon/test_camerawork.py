@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from addon.camera.splines import Motion, ease, fit_spline, measure
+from addon.camera.motion import Motion, measure
+from addon.splines import ease, fit_spline
 
 TIMES = np.linspace(1, 97, 97)
 

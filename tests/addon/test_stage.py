@@ -13,10 +13,11 @@ from addon import overlays
 from addon.blender import compat
 from addon.blender.keyframes import key_spline
 from addon.camera import objects as camera
-from addon.camera import splines as camerawork
+from addon.camera.motion import measure
 from addon.sequence import reader as sequence
 from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.splines import fit_spline
 from addon.units import WIDTH
 
 
@@ -45,7 +46,7 @@ def watched(shot, parts):
 
 def test_the_camera_is_calm(shot, watched):
     places, axes, _, _ = watched
-    motion = camerawork.measure(places, -axes[:, 2], shot.scene.render.fps, WIDTH)
+    motion = measure(places, -axes[:, 2], shot.scene.render.fps, WIDTH)
     assert motion.faults() == []
     tilt = np.degrees(np.arcsin(np.abs(axes[:, 0, 2])))
     assert tilt.max() <= 1
@@ -158,7 +159,7 @@ def test_nothing_needs_python_to_run(shot):
 def test_keys_of_a_spline_are_the_spline(empty):
     thing = bpy.data.objects.new("thing", None)
     bpy.context.scene.collection.objects.link(thing)
-    spline = camerawork.fit_spline(np.arange(1, 50), np.sin(np.arange(1, 50) / 8), 6)
+    spline = fit_spline(np.arange(1, 50), np.sin(np.arange(1, 50) / 8), 6)
     key_spline(thing, "location", spline, 2)
     for frame in range(1, 50):
         bpy.context.scene.frame_set(frame)

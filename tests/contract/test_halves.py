@@ -14,7 +14,14 @@ from movinglands.pieces import recipe
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [
     ROOT / "addon" / f"{name}.py"
-    for name in ("ui/process", "sequence/reader", "sequence/heights", "camera/splines")
+    for name in (
+        "ui/process",
+        "sequence/reader",
+        "sequence/heights",
+        "splines",
+        "steps",
+        "camera/motion",
+    )
 ]
 
 
