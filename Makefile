@@ -19,8 +19,8 @@ OTHERS = $(OTHER:%=.venv/%/.ready)
 EXTRAS   = hub,lightning,transformers,safetensors,ray
 PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes \
              -e "./compute[$(EXTRAS)]",bpy h5py pytest)
-CHECKED  = compute/movinglands addon/ui/process.py addon/sequence/reader.py addon/sequence/heights.py \
-             addon/splines.py addon/steps.py addon/camera/motion.py
+CHECKED  = compute/movinglands addon/sequence addon/splines.py addon/steps.py addon/units.py \
+             addon/ui/process.py addon/camera/motion.py
 
 .PHONY: help film test bench extension lint format clean environments
 .DELETE_ON_ERROR:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import NDArray
 
 WIDTH = 10.0
 """Width of a land in Blender units."""
 
 
-def plane_unit(alpha: ArrayLike) -> float:
+def plane_unit(alpha: NDArray[np.float64]) -> float:
     """Return how many Blender units one unit of the plane is, on a land that spans these alphas."""
-    return WIDTH / (alpha[-1] - alpha[0])
+    return WIDTH / float(alpha[-1] - alpha[0])

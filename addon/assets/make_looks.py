@@ -19,7 +19,7 @@ from mathutils import Euler, Vector
 from ..blender import compat
 from ..look import apply as look
 from ..look import library
-from ..sequence.reader import Selection
+from ..sequence.selection import Selection
 from ..shot import build as stage
 from ..shot.parts import Options, lands_of
 from ..units import WIDTH

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sequence.heights import HeightScale
-from ..sequence.reader import Selection, Surface
+from ..sequence.selection import Selection
+from ..sequence.surface import Surface
 
 Array = NDArray[np.float64]
 

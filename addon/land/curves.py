@@ -23,7 +23,7 @@ from ..nodes.interface import Input
 from ..nodes.materials import glowing_material
 from ..overlays import only_seen
 from ..sequence.heights import HeightScale
-from ..sequence.reader import Surface
+from ..sequence.surface import Surface
 from ..units import WIDTH
 from .dashes import STYLES as DASHED
 from .dashes import dash

@@ -19,7 +19,8 @@ import numpy as np
 from ..blender import compat
 from ..blender.keyframes import key_linear
 from ..sequence.heights import HeightScale
-from ..sequence.reader import Surface, cache_memory, keys_memory
+from ..sequence.memory import cache_memory, keys_memory
+from ..sequence.surface import Surface
 from ..units import plane_unit
 from . import mesh_cache
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sequence.heights import HeightScale
-from ..sequence.reader import Surface
+from ..sequence.surface import Surface
 
 TRAJECTORY = "trajectory"
 """The path that is the training itself, as evenly spread over it as the frames are."""

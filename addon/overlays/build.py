@@ -13,7 +13,7 @@ import numpy as np
 
 from ..land.mesh import clock
 from ..sequence.heights import HeightScale
-from ..sequence.reader import Surface
+from ..sequence.surface import Surface
 from ..shot.parts import named
 from ..units import plane_unit
 from .compositing import lay_over

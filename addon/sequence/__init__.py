@@ -1,5 +1,6 @@
-"""The sequence file: read and checked, its losses made heights."""
+"""The sequence file: read and checked, its losses made heights. No bpy in here."""
 
-from .reader import Selection, open_sequence
+from .reader import open_sequence
+from .selection import Selection
 
 __all__ = ["Selection", "open_sequence"]

@@ -13,6 +13,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..steps import drained
+
 SCALES = ("log", "linear", "symlog")
 
 BLOCK = 1 << 15
@@ -75,12 +77,7 @@ def fit(
     reverse: bool = False,
 ) -> HeightScale:
     """Find the scale of a shot: ``fitting``, in one go."""
-    steps = fitting(losses, scale, relief, clip, reverse)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return drained(fitting(losses, scale, relief, clip, reverse))
 
 
 def fitting(

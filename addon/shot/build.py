@@ -28,7 +28,8 @@ from ..land import mesh as surface
 from ..land.mesh_cache import beside_blend
 from ..look import apply as look
 from ..sequence import heights
-from ..sequence.reader import Sequence, Surface, open_sequence
+from ..sequence.reader import Sequence, open_sequence
+from ..sequence.surface import Surface
 from ..steps import drained, within
 from ..units import WIDTH, plane_unit
 from .parts import MARK, Options, made_with, named, note, parts_of, source_of

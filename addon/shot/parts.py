@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bpy
 
-from ..sequence.reader import Selection
+from ..sequence.selection import Selection
 from .settings import Settings
 
 MARK = "moving_lands"

@@ -24,7 +24,9 @@ from ..render import encode
 from ..render import frames as render
 from ..render.claims import Claims
 from ..render.quality import QUALITIES
-from ..sequence.reader import SequenceError, cache_size, open_sequence
+from ..sequence.format import SequenceError
+from ..sequence.memory import cache_size
+from ..sequence.reader import open_sequence
 from ..shot import build as stage
 from ..shot import parts as shots
 from .preferences import preferences

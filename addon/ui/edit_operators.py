@@ -11,7 +11,9 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..camera import rigs
 from ..land import modifiers as solid
-from ..sequence.reader import Selection, cache_size, open_sequence
+from ..sequence.memory import cache_size
+from ..sequence.reader import open_sequence
+from ..sequence.selection import Selection
 from ..shot import build as stage
 from ..shot import parts as shots
 from . import file_summary

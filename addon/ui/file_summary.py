@@ -7,7 +7,10 @@ from pathlib import Path
 
 import bpy
 
-from ..sequence.reader import Facts, Selection, SequenceError, facts, open_sequence
+from ..sequence.format import SequenceError
+from ..sequence.reader import open_sequence
+from ..sequence.selection import Selection
+from ..sequence.summary import Facts, facts
 from .drawing import sentence
 
 

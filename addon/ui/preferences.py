@@ -6,9 +6,7 @@ background, and remembered with the preferences.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,7 @@ from typing import Any
 
 import bpy
 
+from ..sequence.memory import machine_memory
 from .compute_job import INTERVAL
 from .drawing import redraw, sentence
 from .process import Job
@@ -24,20 +23,12 @@ ROOT = __package__.rpartition(".addon")[0] or "addon"
 """What Blender calls the extension: the package above this half."""
 
 
-def _memory() -> float:
-    """Return this machine's memory in GB."""
-    if hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    kilobytes = ctypes.c_ulonglong()
-    ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
-    return kilobytes.value * 1024 / 1e9
-
-
 DEFAULTS = SimpleNamespace(
     python="",
     folder=str(Path.home() / "Moving Lands"),
     grow=True,
-    memory_budget=max(0.5, round(_memory() / 8, 1)),  # undo and rendering take three times more
+    # Undo and rendering take three times more.
+    memory_budget=max(0.5, round(machine_memory() / 8e9, 1)),
     found="",
 )
 """The preferences as they are before anybody changes them."""

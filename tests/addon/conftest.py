@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from funnel import FRAMES, funnel
 
-from addon.sequence import reader as sequence
+from addon.sequence.reader import open_sequence
 from addon.shot import build as stage
 from movinglands.sequence import write_sequence
 
@@ -40,7 +40,7 @@ def tiny_file(tmp_path_factory):
 def shot(funnel_file):
     """The funnel's shot, built in an empty scene; tests that share it do not change it."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    with sequence.open_sequence(funnel_file) as opened:
+    with open_sequence(funnel_file) as opened:
         settings = stage.Settings.of_recipe(opened.recipe)
         collection = stage.build(opened, dataclasses.replace(settings, seconds=5.0))
         surface = opened.surfaces["network"]

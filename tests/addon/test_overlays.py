@@ -19,7 +19,7 @@ from addon.overlays import layout as picture
 from addon.overlays import number_format as numbers
 from addon.overlays.build import BADGES
 from addon.sequence import heights
-from addon.sequence import reader as sequence
+from addon.sequence.reader import open_sequence
 from addon.shot import build as stage
 from addon.units import WIDTH
 
@@ -34,7 +34,7 @@ RATES = np.array([0.1, np.nan, 0.3, 0.2, 0.1, 0.05])
 def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
     """A shot with its overlays, in an empty scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    with sequence.open_sequence(file) as opened:
+    with open_sequence(file) as opened:
         settings = stage.Settings.of_recipe(opened.recipe)
         framing |= {"seconds": 5.0, "width": size[0], "height": size[1], "samples": 1}
         framing |= {f"show_{name}": name in wanted for name in overlays.OVERLAYS}

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from lands import write_lands
 
-from addon.sequence.reader import Selection, SequenceError, facts, open_sequence
+from addon.sequence.format import SequenceError
+from addon.sequence.reader import open_sequence
+from addon.sequence.selection import Selection
+from addon.sequence.summary import facts
 
 LOSS, EVALUATED = "surfaces/network/loss", "surfaces/network/evaluated"
 

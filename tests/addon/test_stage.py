@@ -14,7 +14,7 @@ from addon.blender import compat
 from addon.blender.keyframes import key_spline
 from addon.camera import objects as camera
 from addon.camera.motion import measure
-from addon.sequence import reader as sequence
+from addon.sequence.reader import open_sequence
 from addon.shot import build as stage
 from addon.shot import parts as shots
 from addon.splines import fit_spline
@@ -224,7 +224,7 @@ def test_a_shot_without_its_land_cannot_be_filmed(funnel_file):
 
 def test_only_one_camera_can_change_its_rig(funnel_file):
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    with sequence.open_sequence(funnel_file) as opened:
+    with open_sequence(funnel_file) as opened:
         acts = [{"rig": "ride"}, {"rig": "orbit", "start": 0.5}]
         collection = stage.build(opened, stage.Settings(seconds=5.0, acts=acts))
     with pytest.raises(ValueError, match="one camera"):

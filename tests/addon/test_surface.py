@@ -11,7 +11,9 @@ from addon.land import mesh as surface
 from addon.land import mesh_cache as cache
 from addon.land import modifiers as solid
 from addon.sequence import heights
-from addon.sequence.reader import Selection, SequenceError, open_sequence
+from addon.sequence.format import SequenceError
+from addon.sequence.reader import open_sequence
+from addon.sequence.selection import Selection
 from addon.shot import parts as shots
 from addon.units import WIDTH
 

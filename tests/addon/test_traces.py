@@ -11,12 +11,14 @@ from mathutils.bvhtree import BVHTree
 from addon.land import curves as traces
 from addon.land import mesh as surface
 from addon.sequence import heights
-from addon.sequence import reader as sequence
+from addon.sequence.format import SequenceError
+from addon.sequence.reader import open_sequence
+from addon.sequence.selection import Selection
 from addon.units import WIDTH
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 FRAMES, SIZE = 6, 33
-WHOLE = sequence.Selection()
+WHOLE = Selection()
 SIDES = 8  # of the tube that a line is drawn as
 MEAN, COVARIANCE = np.array([0.2, -0.1]), np.array([[0.06, 0.03], [0.03, 0.04]])
 
@@ -83,7 +85,7 @@ def finish(generator):
 
 def build(file, selection=WHOLE, cache=None):
     """A land and its traces, in the scene."""
-    with sequence.open_sequence(file) as opened:
+    with open_sequence(file) as opened:
         shown = opened.surfaces["network"].select(selection)
         count = len(shown.frames)
         scale = heights.fit(shown.losses(), "linear", 2.4)
@@ -305,7 +307,7 @@ def test_retiming_the_land_retimes_its_traces(file):
 
 def renew(shot, file, selection=WHOLE):
     """Import another file into a shot."""
-    with sequence.open_sequence(file) as opened:
+    with open_sequence(file) as opened:
         shown = opened.surfaces["network"].select(selection)
         finish(surface.renewing(shot.land, shown, shot.scale))
         finish(traces.renewing(shot.made, shown, shot.scale, shot.land))
@@ -353,7 +355,7 @@ def test_renewing_lays_everything_on_the_new_land(shot, longer_file):
 @pytest.mark.parametrize("cached", [False, True])
 def test_fewer_snapshots_and_points_are_no_other_thing(file, tmp_path, cached):
     cache = tmp_path / "land.pc2" if cached else None
-    shot = build(file, sequence.Selection(first=1, every=2, thin=3), cache)
+    shot = build(file, Selection(first=1, every=2, thin=3), cache)
     assert shot.surface.frames.tolist() == [1, 3, 5]
     for name in (*LINES, "Posterior Samples"):
         for frame in moments(shot)[1:]:
@@ -447,7 +449,7 @@ def test_a_trajectory_that_is_shown_whole_stays_whole(shot, longer_file):
 
 def test_given_up_it_changes_nothing(file, shot, longer_file):
     things, keys = len(bpy.data.objects), len(bpy.data.shape_keys)
-    with sequence.open_sequence(longer_file) as opened:
+    with open_sequence(longer_file) as opened:
         shown = opened.surfaces["network"]
         for generator in (
             traces.building(shown, shot.scale, shot.land),
@@ -479,7 +481,7 @@ def test_a_posterior_that_is_none_is_refused(tmp_path, part, value, fault):
     path = tmp_path / "posterior.h5"
     posterior = {"mean": MEAN, "covariance": COVARIANCE} | {part: np.array(value, float)}
     write_sequence(path, "POSTERIOR", "", {"network": folds(posterior=posterior)})
-    with pytest.raises(sequence.SequenceError, match=fault), sequence.open_sequence(path):
+    with pytest.raises(SequenceError, match=fault), open_sequence(path):
         pass
 
 

@@ -10,7 +10,8 @@ from funnel import funnel
 from lands import drained
 
 from addon.blender import compat
-from addon.sequence import reader as sequence
+from addon.sequence.reader import open_sequence
+from addon.sequence.selection import Selection
 from addon.shot import build as stage
 from addon.shot import parts as shots
 from addon.shot.settings import Settings
@@ -54,7 +55,7 @@ def heights_of(land, frame):
 def shows(shot, file, frame, snapshot):
     """Tell whether the shot's land shows a snapshot of a file."""
     settings, _ = shots.made_with(shot)
-    with sequence.open_sequence(file) as opened:
+    with open_sequence(file) as opened:
         given = opened.surfaces["network"]
         losses = [given.loss(t).astype(float) for t in range(len(given.frames))]
     low, high = np.log(min(map(np.min, losses))), np.log(max(map(np.max, losses)))
@@ -70,7 +71,7 @@ def test_the_land_and_its_minimizer_are_those_of_the_file(shot, files, name):
     assert shows(shot, files[name], 1, 0)
     assert shows(shot, files[name], end, -1)
     parts = shots.parts_of(shot)
-    with sequence.open_sequence(files[name]) as opened:
+    with open_sequence(files[name]) as opened:
         loss = opened.surfaces["network"].minimizer[-1, 2]
     assert parts["Live loss"].modifiers[0].node_group.nodes["Loss"].outputs[0].default_value == (
         pytest.approx(loss, rel=1e-5)
@@ -324,7 +325,7 @@ def test_other_heights(shot, files):
     changed = dataclasses.replace(settings, scale="linear", relief=0.5, reverse=True)
     drained(stage.updating(shot, None, changed))
     land = shots.parts_of(shot)["Land"]
-    with sequence.open_sequence(files["begun"]) as opened:
+    with open_sequence(files["begun"]) as opened:
         losses = np.stack([opened.surfaces["network"].loss(t) for t in range(3)]).astype(float)
     expected = 5 * (1 - (losses - losses.min()) / np.ptp(losses))
     assert heights_of(land, 1) == pytest.approx(expected[0].ravel(), abs=1e-4)
@@ -407,7 +408,7 @@ def test_several_surfaces(pair, arrange, apart):
 
 
 def test_a_part_of_a_sequence(empty, files):
-    options = shots.Options(sequence.Selection(first=2, every=2, thin=2), whole=False)
+    options = shots.Options(Selection(first=2, every=2, thin=2), whole=False)
     shot = stage.import_sequence(files["longer"], None, options)
     assert set(shots.parts_of(shot)) == {"Land"}
     land = shots.parts_of(shot)["Land"]

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from addon.sequence import heights
-from addon.sequence.reader import Surface, cache_size, open_sequence
+from addon.sequence.memory import cache_size
+from addon.sequence.reader import open_sequence
+from addon.sequence.surface import Surface
 from movinglands.sequence import Frame, SurfaceData, write_sequence
 
 from .memory import _resident
@@ -123,13 +125,9 @@ def _pass(scene: bpy.types.Scene) -> float:
 
 def _ours(surface: Surface, scale: heights.HeightScale, cache: Path | None) -> bpy.types.Object:
     from addon.land.mesh import building
+    from addon.steps import drained
 
-    steps = building(surface, scale, 1, LAST_FRAME, cache)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return drained(building(surface, scale, 1, LAST_FRAME, cache))
 
 
 def _one_mesh_a_frame(surface: Surface, scale: heights.HeightScale) -> list[bpy.types.Object]:

@@ -13,15 +13,11 @@ from movinglands.pieces import recipe
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [
-    ROOT / "addon" / f"{name}.py"
-    for name in (
-        "ui/process",
-        "sequence/reader",
-        "sequence/heights",
-        "splines",
-        "steps",
-        "camera/motion",
-    )
+    *(ROOT / "addon" / "sequence").glob("*.py"),
+    *(
+        ROOT / "addon" / f"{name}.py"
+        for name in ("splines", "steps", "units", "ui/process", "camera/motion")
+    ),
 ]
 
 

@@ -5,7 +5,7 @@ import other_tools
 import pytest
 
 import movinglands.sequence
-from addon.sequence import reader
+from addon.sequence.reader import open_sequence
 from movinglands.interop.importing import import_surfaces
 from movinglands.interop.kinds import KINDS
 
@@ -32,7 +32,7 @@ def test_both_halves_read_it(tmp_path, kind):
     import_surfaces([file, file], output, kind if bare else None, [(-1, 1)] if bare else [])
     (described,) = movinglands.sequence.describe(output)["surfaces"].values()
     assert (described["frames"], described["complete"]) == (2, 2)
-    with reader.open_sequence(output) as opened:
+    with open_sequence(output) as opened:
         assert opened.title == "brought"
         (surface,) = opened.surfaces.values()
         assert surface.frames.tolist() == [0, 1]

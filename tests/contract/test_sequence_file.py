@@ -10,8 +10,9 @@ import pytest
 from faults import attribute, delete, group, link, replace
 
 import movinglands.sequence
-from addon.sequence import reader
-from addon.sequence.reader import SequenceError, open_sequence
+from addon.sequence import format
+from addon.sequence.format import SequenceError
+from addon.sequence.reader import open_sequence
 from movinglands.errors import UserError
 from movinglands.sequence import Frame, write_sequence
 
@@ -94,11 +95,11 @@ def test_a_file_may_be_replaced_while_it_is_open(sequence, surface):
 
 
 def test_the_declarations_agree():
-    assert reader.FORMAT == movinglands.sequence.FORMAT
-    assert reader.VERSION == movinglands.sequence.VERSION
+    assert format.FORMAT == movinglands.sequence.FORMAT
+    assert format.VERSION == movinglands.sequence.VERSION
     for name in ("DATASETS", "OPTIONAL"):
         written = {n: (d.dtype, d.shape) for n, d in getattr(movinglands.sequence, name).items()}
-        assert written == getattr(reader, name)
+        assert written == getattr(format, name)
 
 
 def test_the_documentation_agrees():
@@ -140,7 +141,7 @@ BAD = {
     "a surface that is none": (replace(BOWL, data=1), f"{BOWL}: expected a group"),
     **{
         f"no {name}": (delete(f"{BOWL}/{name}"), f"{BOWL}/{name}: missing")
-        for name in reader.DATASETS
+        for name in format.DATASETS
     },
     "misshapen alpha": (
         replace(f"{BOWL}/alpha", shape=(6,), dtype="f8"),
