@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
-from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.plan import Plan
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.networks.convnet import convnet

@@ -32,7 +32,8 @@ import torch
 from numpy.typing import NDArray
 
 from .. import places
-from ..engine.evaluator import Evaluator, Plan
+from ..engine.evaluator import Evaluator
+from ..engine.plan import Plan
 from ..errors import UserError
 from ..evaluation.objective import Objective
 from ..evaluation.own import OwnNetwork

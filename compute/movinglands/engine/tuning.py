@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..errors import said
+from ..evaluation.objective import Objective
 from ..memory import available
 from ..progress import announce
 from .compiling import machine
-from .evaluator import Evaluator, Launcher, Plan
-
-if TYPE_CHECKING:
-    from ..evaluation.objective import Objective
+from .launcher import Launcher
+from .plan import Plan
 
 COMPILING_PAYS = 60.0
 """Seconds of work from which compiling is tried: it takes 5 to 20."""
@@ -56,16 +54,20 @@ CHECK_SECONDS = 2.0
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-def tuned(evaluator: Evaluator, points: int, compiling: bool | None = None) -> Plan:
+Prepare = Callable[[Plan], Launcher]
+"""Prepares a candidate."""
+
+
+def tuned(objective: Objective, prepare: Prepare, points: int, compiling: bool | None) -> Plan:
     """Return the fastest plan; the rest is as in ``Evaluator.tune``."""
-    return _Tuning(evaluator).plan(points, compiling)
+    return _Tuning(objective, prepare).plan(points, compiling)
 
 
 class _Tuning:
-    """Candidates of an evaluator, and what was found of them."""
+    """Candidates, and what was found of them."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
-        self.evaluator, self.objective = evaluator, evaluator.objective
+    def __init__(self, objective: Objective, prepare: Prepare) -> None:
+        self.objective, self.prepare = objective, prepare
         self.notes: list[str] = []
         self.launchers: dict[Plan, Launcher] = {}
         self.rates: dict[Plan, float] = {}
@@ -82,13 +84,13 @@ class _Tuning:
     def _found(self, points: int, compiling: bool | None) -> Plan:
         if self.objective.own:
             plan = Plan("own")
-            self.plain = self.evaluator.launcher(plan)
+            self.plain = self.prepare(plan)
             self.notes.append(self.objective.own.why)
             return replace(plan, rate=1 / self._look_at_truth(2))
         plain = Plan()
-        seeded = self.evaluator.launcher(plain).draws()
+        seeded = self.prepare(plain).draws()
         plain = Plan(seeded=seeded)
-        self.plain = self.launchers[plain] = self.evaluator.launcher(plain)
+        self.plain = self.launchers[plain] = self.prepare(plain)
         seconds = self._look_at_truth(8)
         self.rates[plain] = 1 / seconds
         self.turn = min(TURN_SECONDS, SHARE * points * seconds)
@@ -136,13 +138,13 @@ class _Tuning:
             yield Plan("compiled", 64 if little else 32, workers)
         if seconds > 0.003:  # large enough to be worth a call of its own
             yield Plan("compiled", 1, workers)
-            if any(w.ndim == 4 for w in self.evaluator.state[1].values()):
+            if any(w.ndim == 4 for w in self.objective.weights().values()):
                 yield Plan("compiled", 1, workers, channels_last=True)
 
     def _try(self, plan: Plan) -> bool:
         """Prepare a candidate and time it once; return whether it answers, and rightly."""
         try:
-            launcher = self.evaluator.launcher(plan)
+            launcher = self.prepare(plan)
             self._hold(launcher(*sample(len(self.truth))), self.truth)
             self.launchers[plan] = launcher
             for _ in range(2):  # the first tells how much a turn can take

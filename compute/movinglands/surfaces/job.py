@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from ..checks.mean import check_mean
 from ..checks.network import Steadiness, check_network
-from ..engine.evaluator import Evaluator, Plan
+from ..engine.evaluator import Evaluator
+from ..engine.plan import Plan
 from ..engine.refine import refine
 from ..engine.tuning import place_of
 from ..errors import UserError

@@ -16,7 +16,8 @@ from torch.nn.utils import parametrizations, prune, weight_norm
 
 from movinglands.checks.mean import check_mean
 from movinglands.checks.network import check_network
-from movinglands.engine.evaluator import Evaluator, Plan, grid
+from movinglands.engine.evaluator import Evaluator, grid
+from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from movinglands.engine import tuning
-from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.snapshots.snapshots import Snapshots
 from movinglands.surfaces import job

@@ -11,7 +11,8 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from movinglands.engine.compiling import hoist
-from movinglands.engine.evaluator import Evaluator, Plan, grid
+from movinglands.engine.evaluator import Evaluator, grid
+from movinglands.engine.plan import Plan
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.networks.convnet import convnet
@@ -279,7 +280,7 @@ def test_tuning_drops_what_cannot_be_or_answers_otherwise(evaluator, truths):
 def test_compiling_is_tried_where_it_pays(evaluator, monkeypatch):
     tried = []
     monkeypatch.setattr(
-        "movinglands.engine.evaluator.compiled_launch", lambda *_: tried.append(1) or 1 / 0
+        "movinglands.engine.launcher.compiled_launch", lambda *_: tried.append(1) or 1 / 0
     )
     case = CASES["convnet train"]
     evaluator(case).tune(10)

@@ -8,9 +8,9 @@ import pytest
 from cases import Case, built, cross_entropy, images, trained
 
 from movinglands import Surface, compute_sequence
-from movinglands.engine import evaluator as evaluate
-from movinglands.engine import tuning
-from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.engine import launcher, tuning
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.plan import Plan
 from movinglands.networks.convnet import convnet
 from movinglands.sequence import open_sequence
 
@@ -25,15 +25,15 @@ def evaluator(tmp_path):
 
 def paced(monkeypatch, seconds, falsely=()):
     """Have launches take so long a point by their size, and some answer wrongly."""
-    called = evaluate.Launcher.__call__
+    called = launcher.Launcher.__call__
 
-    def slowly(launcher, points, index):
-        launch = launcher.plan.launch
+    def slowly(made, points, index):
+        launch = made.plan.launch
         time.sleep(seconds(launch) * len(points))
-        values = called(launcher, points, index)
+        values = called(made, points, index)
         return values * (1.5 if launch in falsely and len(points) > launch else 1)
 
-    monkeypatch.setattr(evaluate.Launcher, "__call__", slowly)
+    monkeypatch.setattr(launcher.Launcher, "__call__", slowly)
 
 
 def test_the_fastest_is_chosen_though_others_look_so_at_first(evaluator, monkeypatch):

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from movinglands.checks.network import check_network
-from movinglands.engine.evaluator import Evaluator, Plan, grid
+from movinglands.engine.evaluator import Evaluator, grid
+from movinglands.engine.plan import Plan
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.evaluation.precision import Precisions

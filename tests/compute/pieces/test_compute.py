@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 import movinglands.pieces.compute as computing
 from movinglands.data import sets as data
-from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.evaluation.measure import Measure
 from movinglands.networks import convnet as networks

@@ -47,7 +47,8 @@ from movinglands import (
     random_plane,
     weights_of,
 )
-from movinglands.engine.evaluator import Evaluator, Plan
+from movinglands.engine.evaluator import Evaluator
+from movinglands.engine.plan import Plan
 from movinglands.networks.convnet import convnet
 from movinglands.sequence import describe, open_sequence
 from movinglands.surfaces import compute as surfaces
