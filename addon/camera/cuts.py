@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_linear, key_spline
+from ..blender.rays import only_seen
 from ..nodes.materials import new_material
 from ..shot.parts import named
 from ..splines import Spline, ease
@@ -116,8 +117,7 @@ def _curtain(camera: bpy.types.Object, begins: bool, ends: bool, fps: float) -> 
     curtain = bpy.data.objects.new("Fade", mesh)
     curtain.parent, curtain.location.z = camera, -CURTAIN
     curtain.display_type = "WIRE"
-    for ray in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
-        setattr(curtain, f"visible_{ray}", False)
+    only_seen(curtain)
     curtain["fade"] = 0.0
     parts = [
         np.concatenate([getattr(k, name) for k in keys]) for name in ("times", "values", "slopes")

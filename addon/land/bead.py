@@ -6,11 +6,9 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_driven
+from ..blender.rays import only_seen
 from ..nodes.materials import glowing_material
-from ..overlays.layout import only_seen
-
-Clock = tuple[bpy.types.ID, str, float]
-"""What says which snapshot a land shows: data-block, data path, its value per snapshot."""
+from .mesh import Clock
 
 
 def bead(seen: float) -> bpy.types.Object:
@@ -37,8 +35,8 @@ def key_bead(mark: bpy.types.Object, clock: Clock, places: np.ndarray) -> bool:
     ----------
     mark : Object
         A child of the land.
-    clock : bpy.types.ID, str, float
-        What says which snapshot is seen: data-block, data path, its value per snapshot.
+    clock : Clock
+        Of the land.
     places : ndarray
         ``(n, 3)`` places on the land, Blender units.
     """

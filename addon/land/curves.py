@@ -18,10 +18,10 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import NOTES, key_driven, untouched
+from ..blender.rays import only_seen
 from ..nodes.graph import Graph
 from ..nodes.interface import Input
 from ..nodes.materials import glowing_material
-from ..overlays import only_seen
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
 from ..units import WIDTH

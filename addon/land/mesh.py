@@ -30,6 +30,10 @@ KEY_SPACING = 10.0
 GRID = "moving_lands_grid"
 """Custom property of a land's mesh: its rows, columns and snapshots as they were written."""
 
+Clock = tuple[bpy.types.ID, str, float]
+"""What says which snapshot a land shows: data-block, data path, and by how much the number there
+grows from one snapshot to the next; the first is seen at 0."""
+
 
 def check_memory(surface: Surface, cached: bool = False) -> None:
     """Refuse a surface that this machine cannot hold.
@@ -154,14 +158,8 @@ def renewing(
     land.data.update()
 
 
-def clock(land: bpy.types.Object) -> tuple[bpy.types.ID, str, float]:
+def clock(land: bpy.types.Object) -> Clock:
     """Return what says which snapshot of a land is seen, for others to follow.
-
-    Returns
-    -------
-    bpy.types.ID, str, float
-        The data-block, the data path of the number there, and by how much it grows from one
-        snapshot to the next; the first is seen at 0.
 
     Raises
     ------

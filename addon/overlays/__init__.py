@@ -8,7 +8,7 @@ overlay is made empty, written to whenever the losses are new, and hidden by its
 from ..land.bead import bead, key_bead
 from .build import OVERLAYS, make_overlays, write_overlays
 from .compositing import node_of, scenes_of
-from .layout import CAPITAL, FONT, SMALL, only_seen
+from .layout import CAPITAL, FONT, SMALL
 from .materials import LINE as LINES
 from .materials import PAINT
 from .step_counter import CURVE
@@ -28,7 +28,6 @@ __all__ = [
     "key_bead",
     "make_overlays",
     "node_of",
-    "only_seen",
     "scenes_of",
     "write_overlays",
 ]

@@ -15,7 +15,8 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_driven
-from ..land.bead import Clock
+from ..blender.rays import only_seen
+from ..land.mesh import Clock
 from ..nodes.geometry import object_of, shared, tree_with
 from ..nodes.graph import Graph, Number
 from . import materials as paint
@@ -28,7 +29,6 @@ from .layout import (
     TITLE,
     Layout,
     condensed_font,
-    only_seen,
     picture_frame,
 )
 from .number_format import keyable, loss_text

@@ -142,9 +142,3 @@ def drive(
         else:
             target.id, target.data_path = camera, f'["{name}"]'
     driver.expression = expression
-
-
-def only_seen(thing: bpy.types.Object) -> None:
-    """Keep an overlay out of the land's light: the camera sees it, nothing else does."""
-    for ray in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
-        setattr(thing, f"visible_{ray}", False)

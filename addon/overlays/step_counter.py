@@ -12,11 +12,12 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_driven
-from ..land.bead import Clock
+from ..blender.rays import only_seen
+from ..land.mesh import Clock
 from ..nodes.geometry import object_of, tree_with
 from ..nodes.graph import Graph, Number
 from . import materials as paint
-from .layout import CAPITAL, HAIRLINE, SMALL, Layout, condensed_font, only_seen, picture_frame
+from .layout import CAPITAL, HAIRLINE, SMALL, Layout, condensed_font, picture_frame
 from .number_format import count_text, loss_text
 
 CURVE = "moving_lands_curve"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import bpy
 
+from ..blender.rays import only_seen
 from . import layout as picture
 from . import materials as paint
-from .layout import Layout, only_seen, picture_frame
+from .layout import Layout, picture_frame
 
 WRITTEN = "moving_lands_text"
 """Custom property of a text: what was written into it."""
