@@ -11,9 +11,9 @@ import bpy
 import numpy as np
 
 from ..blender.keyframes import key_linear, key_spline
+from ..blender.parts import Part, Parts
 from ..blender.rays import only_seen
 from ..nodes.materials import new_material
-from ..shot.parts import named
 from ..splines import Spline, ease
 from ..units import WIDTH
 
@@ -31,9 +31,7 @@ CURTAIN = 0.015 * WIDTH
 """How far before the lens the plane hangs that turns black: nearer than any text."""
 
 
-def cutting(
-    cameras: list[bpy.types.Object], transitions: list[str], fps: float
-) -> dict[str, bpy.types.Object]:
+def cutting(cameras: list[bpy.types.Object], transitions: list[str], fps: float) -> Parts:
     """Build what several cameras need to film one shot.
 
     Parameters
@@ -45,19 +43,19 @@ def cutting(
     fps : float
         Frames a second.
     """
-    made = {"Camera Now": _now(cameras)}
+    made = {Part("Camera Now"): _now(cameras)}
     fades = [transition == "fade" for transition in transitions[1:]]
     for n, camera in enumerate(cameras):
         begins, ends = [False, *fades][n], [*fades, False][n]
         if begins or ends:
-            made[named("Fade", n)] = _curtain(camera, begins, ends, fps)
-    return made
+            made[Part("Fade", number=n)] = _curtain(camera, begins, ends, fps)
+    return Parts(made)
 
 
-def bind(scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]) -> None:
+def bind(scene: bpy.types.Scene, parts: Parts) -> None:
     """Make the scene film with a shot's cameras, each from its own timeline marker on."""
     scene.camera = parts["Camera"]
-    cameras = cameras_of(parts)
+    cameras = parts.all("Camera")
     if len(cameras) > 1:
         for camera in cameras:
             take = camera[TAKE]
@@ -135,9 +133,3 @@ def _darkening() -> bpy.types.Material:
     graph.add("ShaderNodeOutputMaterial", Surface=glass.outputs["BSDF"])
     graph.arrange()
     return material
-
-
-def cameras_of(parts: dict[str, bpy.types.Object]) -> list[bpy.types.Object]:
-    """Return a shot's cameras, in order."""
-    names = (named("Camera", n) for n in range(len(parts)))
-    return [parts[name] for name in names if name in parts]

@@ -20,11 +20,11 @@ from mathutils.bvhtree import BVHTree
 
 from ..blender import picture
 from ..blender.keyframes import forget, is_keyed, key_spline, untouched
+from ..blender.parts import Part, Parts
 from ..land.mesh import GRID
-from ..shot.parts import named
 from ..splines import Spline
 from ..units import WIDTH
-from .cuts import TAKE, cameras_of, cutting
+from .cuts import TAKE, cutting
 from .motion import Motion, measure
 from .planner import Plan, off_third
 from .rigs import RIGS, Rig, joined
@@ -58,7 +58,7 @@ LEANING = "Banking"
 """Name of the constraint by which a camera leans into curves."""
 
 
-def build(land: bpy.types.Object, plans: list[Plan]) -> dict[str, bpy.types.Object]:
+def build(land: bpy.types.Object, plans: list[Plan]) -> Parts:
     """Build the cameras of a shot, and what they look at and ride on.
 
     Parameters
@@ -70,21 +70,22 @@ def build(land: bpy.types.Object, plans: list[Plan]) -> dict[str, bpy.types.Obje
 
     Returns
     -------
-    dict of Object
-        By what they are, in no collection yet: "Camera", "Camera Rig", "Minimizer", "Focus" of
-        the first take, "Camera 2" ... of others. Where there are others, also "Camera Now".
+    Parts
+        In no collection yet: "Camera", "Camera Rig", "Minimizer", "Focus" of each take. Where
+        there are several, also "Camera Now".
     """
-    made: dict[str, bpy.types.Object] = {}
+    made = Parts({})
     for n, planned in enumerate(plans):
-        made |= {named(name, n): part for name, part in _take(planned, land).items()}
-        _key(planned, *(made[named(name, n)] for name in PARTS))
+        take = _take(planned, land)
+        _key(planned, *(take[kind] for kind in PARTS))
+        made |= {Part(kind, number=n): thing for kind, thing in take.items()}
     if len(plans) > 1:
         transitions = [planned.acts[0].transition for planned in plans]
-        made |= cutting(cameras_of(made), transitions, plans[0].fps)
+        made |= cutting(made.all("Camera"), transitions, plans[0].fps)
     return made
 
 
-def renew(parts: dict[str, bpy.types.Object], plans: list[Plan]) -> dict[bpy.types.Object, bool]:
+def renew(parts: Parts, plans: list[Plan]) -> dict[bpy.types.Object, bool]:
     """Write the keys of a shot's cameras again, where nobody has changed them.
 
     Keys go together: where an artist moved one of a camera's, all its keys stay as they are, and
@@ -92,7 +93,7 @@ def renew(parts: dict[str, bpy.types.Object], plans: list[Plan]) -> dict[bpy.typ
 
     Parameters
     ----------
-    parts : dict of Object
+    parts : Parts
         The shot's; of a take that is not there any more nothing is made.
     plans : list of Plan
         As for ``build``.
@@ -110,11 +111,11 @@ def renew(parts: dict[str, bpy.types.Object], plans: list[Plan]) -> dict[bpy.typ
     check_editable(parts)
     written = {}
     for n, planned in enumerate(plans):
-        written |= _key(planned, *(parts.get(named(name, n)) for name in PARTS))
+        written |= _key(planned, *(parts.get(Part(kind, number=n)) for kind in PARTS))
     return written
 
 
-def check_editable(parts: dict[str, bpy.types.Object]) -> None:
+def check_editable(parts: Parts) -> None:
     """Check that what a shot's cameras consist of can be changed in this file.
 
     Raises
@@ -122,17 +123,16 @@ def check_editable(parts: dict[str, bpy.types.Object]) -> None:
     ValueError
         Where some of it is linked from another file, or overrides what is linked.
     """
-    for n in range(len(parts)):
-        for thing in filter(None, (parts.get(named(name, n)) for name in PARTS)):
-            for owner in filter(None, (thing, thing.data)):
-                if owner.library or owner.override_library:
-                    raise ValueError(
-                        f"{thing.name} is linked from another file: make it local, or change the "
-                        "camera there."
-                    )
+    for thing in [thing for part, thing in parts.items() if part.kind in PARTS]:
+        for owner in filter(None, (thing, thing.data)):
+            if owner.library or owner.override_library:
+                raise ValueError(
+                    f"{thing.name} is linked from another file: make it local, or change the "
+                    "camera there."
+                )
 
 
-def check_rig_can_change(parts: dict[str, bpy.types.Object]) -> None:
+def check_rig_can_change(parts: Parts) -> None:
     """Check that a shot has one camera, which can be changed.
 
     Raises
@@ -141,19 +141,17 @@ def check_rig_can_change(parts: dict[str, bpy.types.Object]) -> None:
         Where it has no camera or no Minimizer any more, or several cameras; or as
         ``check_editable``.
     """
-    if not {"Camera", "Minimizer"} <= set(parts) or len(cameras_of(parts)) > 1:
+    if not {Part("Camera"), Part("Minimizer")} <= set(parts) or len(parts.all("Camera")) > 1:
         raise ValueError("Only a shot with one camera, and its Minimizer, can change its rig.")
     check_editable(parts)
 
 
-def change_rig(
-    parts: dict[str, bpy.types.Object], planned: Plan, overwrite: bool = False
-) -> list[str]:
+def change_rig(parts: Parts, planned: Plan, overwrite: bool = False) -> list[str]:
     """Let the camera of a shot film it by another rig, except what was changed by hand.
 
     Parameters
     ----------
-    parts : dict of Object
+    parts : Parts
         The shot's.
     planned : Plan
         The whole shot's only one.
@@ -171,7 +169,7 @@ def change_rig(
         As ``check_rig_can_change``.
     """
     check_rig_can_change(parts)
-    aim, rig, camera, focus = (parts.get(name) for name in PARTS)
+    aim, rig, camera, focus = (parts.get(Part(kind)) for kind in PARTS)
     if overwrite:
         for owner in (aim, camera):
             forget(owner)
@@ -363,13 +361,13 @@ def _key_all(owner: bpy.types.Object, path: str, splines: list[Spline]) -> bool:
 # Measured
 
 
-def measured_takes(scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]) -> dict[str, Motion]:
+def measured_takes(scene: bpy.types.Scene, parts: Parts) -> dict[str, Motion]:
     """Measure every take of a shot, as it is evaluated; by the name of its camera."""
     found = {}
-    for camera in cameras_of(parts):
-        n = next(n for n in range(len(parts)) if parts.get(named("Camera", n)) == camera)
+    for part in sorted(part for part in parts if part.kind == "Camera"):
+        camera = parts[part]
         rig = _rig(camera)
-        aim = parts.get(named("Minimizer", n))
+        aim = parts.get(Part("Minimizer", number=part.number))
         subject = parts.get("Bead", aim) if rig.looks_at == "minimizer" else aim
         if subject and "Land" in parts:
             found[camera.name] = measured(scene, parts["Land"], camera, subject)

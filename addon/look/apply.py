@@ -12,8 +12,8 @@ from itertools import product
 
 import bpy
 
+from ..blender.parts import Part, parts_of
 from ..nodes.signature import signature
-from ..shot.parts import lands_of, named, parts_of
 from .lighting import RIGS, look_world, rig, set_lamp, set_view, set_world
 from .materials import GROUPS, NOTE, look_material
 
@@ -104,11 +104,11 @@ def dress(
     ValueError
         Where there is no such look.
     """
-    lands = lands_of(collection)
-    kept = _exchange(lands, _known(name), overwrite)
     there = parts_of(collection)
-    for (part, lamp), n in product(RIGS[name].items(), range(len(lands))):
-        thing = there.get(named(part, n))
+    lands = there.all("Land")
+    kept = _exchange(lands, _known(name), overwrite)
+    for (kind, lamp), surface in product(RIGS[name].items(), there.surfaces):
+        thing = there.get(Part(kind, surface))
         if thing is None or thing.type != "LIGHT":
             continue
         if overwrite or _untouched(thing):

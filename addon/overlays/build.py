@@ -1,6 +1,6 @@
 """All overlays of a shot: made empty, and written to when the losses are new.
 
-What is made is found again by the name of its part; what an artist has deleted stays away, and
+What is made is found again by what it is; what an artist has deleted stays away, and
 what they have changed stays as it is.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Collection
 import bpy
 import numpy as np
 
+from ..blender.parts import Part, Parts
+from ..land.bead import Clock
 from ..land.mesh import clock
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
-from ..shot.parts import named
 from ..units import plane_unit
 from .compositing import lay_over
 from .labels import badge, key_badge, key_loss, live_loss
@@ -30,7 +31,7 @@ OVERLAYS = {
     "badges": ("Badge",),
     "rate": ("Learning Rate",),
 }
-"""What can be shown, one by one: beginnings of the names of parts."""
+"""What can be shown, one by one: kinds of parts."""
 
 BADGES = 3
 """Of the first land: at its start and on the way; how it ends is the live loss."""
@@ -42,12 +43,12 @@ RATE = "learning_rate"
 def make_overlays(
     scene: bpy.types.Scene,
     camera: bpy.types.Object,
-    there: dict[str, bpy.types.Object],
+    there: Parts,
     surfaces: Collection[Surface],
     aspect: float,
     lines: int,
     wanted: Collection[str] = OVERLAYS,
-) -> dict[str, bpy.types.Object]:
+) -> Parts:
     """Build the overlays of a shot, empty, and let them be laid over the scene's picture.
 
     Parameters
@@ -56,8 +57,8 @@ def make_overlays(
         The shot's.
     camera : Object
         Through which it is seen, or an Empty that is where the camera is that films.
-    there : dict of Object
-        The lands and beads of the shot, and planes it fades by, by what they are.
+    there : Parts
+        The lands and beads of the shot, and planes it fades by.
     surfaces : collection of Surface
         What the lands show.
     aspect : float
@@ -70,33 +71,35 @@ def make_overlays(
 
     Returns
     -------
-    dict of Object
-        By what they are; in no collection of the shot's scene yet.
+    Parts
+        In no collection of the shot's scene yet.
     """
     if not wanted:
-        return {}
+        return Parts({})
     layout = Layout.of(aspect, lines)
-    made = {"Picture Frame": picture_frame(camera), **titles(camera, layout)}
+    made = {Part("Picture Frame"): picture_frame(camera)}
+    made |= {Part(kind): text for kind, text in titles(camera, layout).items()}
     texts = [block for block in made.values() if block.type == "FONT"]
     for n, surface in enumerate(surfaces):
-        land, bead = there[named("Land", n)], there[named("Bead", n)]
-        made[named("Live loss", n)] = live_loss(bead, camera, layout, texts)
+        name = surface.name
+        land, bead = there[Part("Land", name)], there[Part("Bead", name)]
+        made[Part("Live loss", name)] = live_loss(bead, camera, layout, texts)
         if n:
             continue
-        made["Step"] = step_counter(camera, layout)
+        made[Part("Step", name)] = step_counter(camera, layout)
         if RATE in surface.scalars:
-            made["Learning Rate"] = rate_inset(camera, layout)
+            made[Part("Learning Rate", name)] = rate_inset(camera, layout)
         for slot in range(BADGES):
-            made[f"Badge {slot + 1}"] = badge(land, bead, camera, layout, slot, BADGES)
-    hidden = tuple(name for what in OVERLAYS if what not in wanted for name in OVERLAYS[what])
-    for name, thing in made.items():
-        thing.hide_render = thing.hide_viewport = name.startswith(hidden)
-    fades = [thing for name, thing in there.items() if name.startswith("Fade")]
-    return made | lay_over(scene, camera, [*made.values(), *fades])
+            made[Part("Badge", name, slot)] = badge(land, bead, camera, layout, slot, BADGES)
+    hidden = [kind for what in OVERLAYS if what not in wanted for kind in OVERLAYS[what]]
+    for part, thing in made.items():
+        thing.hide_render = thing.hide_viewport = part.kind in hidden
+    eye = lay_over(scene, camera, [*made.values(), *there.all("Fade")])
+    return Parts({**made, Part("Overlay Camera"): eye})
 
 
 def write_overlays(
-    there: dict[str, bpy.types.Object],
+    there: Parts,
     surfaces: Collection[Surface],
     scale: HeightScale,
     texts: dict[str, str],
@@ -105,8 +108,8 @@ def write_overlays(
 
     Parameters
     ----------
-    there : dict of Object
-        The parts of the shot by what they are.
+    there : Parts
+        Those of the shot.
     surfaces : collection of Surface
         What its lands show.
     scale : HeightScale
@@ -120,25 +123,30 @@ def write_overlays(
         Of each overlay whether it took it, or is an artist's by now.
     """
     written = {
-        there[name]: write(there[name], text) for name, text in texts.items() if name in there
+        thing: write(thing, text) for kind, text in texts.items() for thing in there.all(kind)
     }
-    for n, surface in enumerate(surfaces):
-        land = there.get(named("Land", n))
-        label = there.get(named("Live loss", n))
-        if land and label:
-            written[label] = key_loss(label, clock(land), surface.minimizer[:, 2])
-    first, land = next(iter(surfaces)), there.get("Land")
-    if land is None:
-        return written
-    time = clock(land)
-    if counter := there.get("Step"):
-        written[counter] = key_step(counter, time, first.step)
-    if (inset := there.get("Learning Rate")) and RATE in first.scalars:
-        written[inset] = key_rate(inset, time, first.step, first.scalars[RATE])
-    marked = np.unique(np.linspace(0, len(first.frames) - 1, BADGES + 1)[:-1].round().astype(int))
+    for surface in surfaces:
+        if land := there.get(Part("Land", surface.name)):
+            written |= _write_numbers(there, surface, scale, clock(land))
+    return written
+
+
+def _write_numbers(
+    there: Parts, surface: Surface, scale: HeightScale, time: Clock
+) -> dict[bpy.types.Object, bool]:
+    """Write the numbers of a surface into the overlays that are its own."""
+    written, name = {}, surface.name
+    if label := there.get(Part("Live loss", name)):
+        written[label] = key_loss(label, time, surface.minimizer[:, 2])
+    if counter := there.get(Part("Step", name)):
+        written[counter] = key_step(counter, time, surface.step)
+    if (inset := there.get(Part("Learning Rate", name))) and RATE in surface.scalars:
+        written[inset] = key_rate(inset, time, surface.step, surface.scalars[RATE])
+    last = len(surface.frames) - 1
+    marked = np.unique(np.linspace(0, last, BADGES + 1)[:-1].round().astype(int))
     for slot, at in enumerate(marked):
-        if label := there.get(f"Badge {slot + 1}"):
-            places, loss = _waypoint(first, scale, at), first.minimizer[at, 2]
+        if label := there.get(Part("Badge", name, slot)):
+            places, loss = _waypoint(surface, scale, at), surface.minimizer[at, 2]
             written[label] = key_badge(label, time, int(at), places, loss)
     return written
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import bpy
 
 from ..blender import compat
+from ..blender.parts import OVERLAYS_OF
 from ..units import WIDTH
 from .layout import drive
 from .materials import APART
@@ -30,16 +31,13 @@ SHARP = 1.2
 NODE = "Overlays"
 """Name of the compositor's node."""
 
-OF = "moving_lands_overlays_of"
-"""Custom property of a scene of overlays: the scene that they are of."""
-
 FOLLOWED = ("lens", "shift_x", "shift_y", "sensor_width")
 """What the overlays' camera has from the shot's; not its aperture."""
 
 
 def lay_over(
     scene: bpy.types.Scene, camera: bpy.types.Object, things: Iterable[bpy.types.Object]
-) -> dict[str, bpy.types.Object]:
+) -> bpy.types.Object:
     """Let overlays be rendered apart from a scene, and laid over its picture.
 
     Parameters
@@ -53,7 +51,7 @@ def lay_over(
 
     Returns
     -------
-    dict of Object
+    Object
         The overlays' own camera.
     """
     apart = _scene_of(scene)
@@ -65,12 +63,12 @@ def lay_over(
     apart.camera = eye
     scene[APART] = 1.0
     _compose(scene, apart)
-    return {"Overlay Camera": eye}
+    return eye
 
 
 def scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
     """Return the scenes that render a scene's overlays."""
-    return [other for other in bpy.data.scenes if other.get(OF) == scene]
+    return [other for other in bpy.data.scenes if other.get(OVERLAYS_OF) == scene]
 
 
 def node_of(scene: bpy.types.Scene) -> bpy.types.Node | None:
@@ -84,7 +82,7 @@ def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
     if there:
         return there[0]
     apart = bpy.data.scenes.new("Overlays")
-    apart[OF] = scene
+    apart[OVERLAYS_OF] = scene
     render, cycles = apart.render, apart.cycles
     render.engine = "CYCLES"
     render.film_transparent = True

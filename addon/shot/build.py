@@ -20,6 +20,7 @@ import numpy as np
 from .. import overlays
 from ..blender import compat, picture
 from ..blender.keyframes import forget
+from ..blender.parts import MARK, Part, Parts, mark, parts_of
 from ..camera import cuts, terrain
 from ..camera import objects as camera
 from ..camera.planner import planning
@@ -32,14 +33,18 @@ from ..sequence.reader import Sequence, open_sequence
 from ..sequence.surface import Surface
 from ..steps import drained, within
 from ..units import WIDTH, plane_unit
-from .parts import MARK, Options, made_with, named, note, parts_of, source_of
+from .parts import Options, made_with, note, source_of
 from .settings import Settings
 
 LINE = 34
 """Most characters in a line of the recipe of the run: it stays clear of the label."""
 
-KEYED = ("Bead", "Minimizer", "Focus", "Live loss", "Badge", "Step", "Learning Rate")
-"""Beginnings of the names of parts, cameras aside, that are keyed with what follows from losses."""
+KEYED = (
+    "Bead", "Minimizer", "Focus", "Camera", "Live loss", "Badge", "Step", "Learning Rate",
+)  # fmt: skip
+"""Kinds of parts that are keyed with what follows from losses."""
+
+NO_LAND = "{}: it has no land any more: import it anew."
 
 BESIDE = 1.12
 """From one land to the next, side by side; in widths."""
@@ -105,12 +110,12 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         scale = yield from within(0.0, 0.2, _fitting(shown, settings))
         made = yield from within(0.2, 1.0, _lands(shown, scale, settings, caches))
         if options.whole:
-            made |= _scenery(sequence, shown, scale, made, settings)
+            made = _scenery(sequence, shown, scale, made, settings)
         _write(sequence, shown, scale, made, settings)
         collection = bpy.data.collections.new(sequence.title)
-        for name, part in made.items():
-            part[MARK] = name
+        for part in made.values():
             collection.objects.link(part)
+        mark(collection, made)
         note(collection, sequence.path, settings, options)
     scene = bpy.context.scene
     scene.collection.children.link(collection)
@@ -138,7 +143,8 @@ def updating(
     """Bring a shot up to date with its sequence file, longer by now perhaps, or with another.
 
     Heights, the minimizer's track, the loss on its label and the lines of text are written again;
-    so is nothing that an artist changed, and nothing comes back that they took away.
+    so is nothing that an artist changed, and nothing comes back that they took away. A land shows
+    the surface of its name; where there is none, those that are left over are shown in order.
 
     Parameters
     ----------
@@ -159,7 +165,7 @@ def updating(
     Returns
     -------
     list of str
-        What was left as it is, because it had been changed by hand.
+        What was left as it is, because it had been changed by hand, or is not in the file.
 
     Raises
     ------
@@ -169,15 +175,19 @@ def updating(
     before, options = made_with(collection)
     settings = settings or before
     with open_sequence(path or source_of(collection)) as sequence:
-        shown = _selected(sequence, options)
-        there = _parts_with_land(collection, len(shown))
+        there, shown = _paired(parts_of(collection), _selected(sequence, options))
+        if not any(Part("Land", given.name) in there for given in shown):
+            raise ValueError(NO_LAND.format(collection.name))
         scale = yield from within(0.0, 0.2, _fitting(shown, settings))
         yield from within(0.2, 1.0, _renewing(shown, scale, there))
+        mark(collection, there)
         note(collection, sequence.path, settings, options)
         if overwrite:
             _forget(there)
         left = _write(sequence, shown, scale, there, settings)
-        if "Land" in there:
+        names = [given.name for given in shown]
+        left += [there[p].name for p in there if p.kind == "Land" and p.surface not in names]
+        if Part("Land", there.surfaces[0]) in there and names[0] == there.surfaces[0]:
             render = bpy.context.scene.render
             rate, aspect = picture.frame_rate(render), picture.aspect(render)
             ground = drained(_surveying(shown, scale, there))
@@ -213,10 +223,12 @@ def changing_rig(
     scene's. Yields the progress from 0 to 1; given up before the end, it has changed nothing.
     """
     settings, options = made_with(collection)
-    settings, there = settings.filmed_by(rig), _parts_with_land(collection)
-    camera.check_rig_can_change(there)
+    settings = settings.filmed_by(rig)
     with open_sequence(source_of(collection)) as sequence:
-        shown = _selected(sequence, options)
+        there, shown = _paired(parts_of(collection), _selected(sequence, options))
+        if not shown or Part("Land", shown[0].name) not in there:
+            raise ValueError(NO_LAND.format(collection.name))
+        camera.check_rig_can_change(there)
         scale = yield from within(0.0, 0.5, _fitting(shown, settings))
         ground = yield from within(0.5, 0.6, _surveying(shown, scale, there))
     rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
@@ -230,14 +242,18 @@ def _selected(sequence: Sequence, options: Options) -> list[Surface]:
     return [given.select(options.selection) for given in sequence.surfaces.values()]
 
 
-def _parts_with_land(
-    collection: bpy.types.Collection, lands: int = 1
-) -> dict[str, bpy.types.Object]:
-    """Return a shot's parts, if one of its first so many lands is among them."""
-    there = parts_of(collection)
-    if not any(named("Land", n) in there for n in range(lands)):
-        raise ValueError(f"{collection.name}: it has no land any more: import it anew.")
-    return there
+def _paired(there: Parts, surfaces: list[Surface]) -> tuple[Parts, list[Surface]]:
+    """Give the lands of a shot their surfaces: by name, those that are left over in order.
+
+    Returns the parts by the surfaces' names, and the surfaces that have a land, in its order.
+    """
+    given = {surface.name: surface for surface in surfaces}
+    names = {name: name for name in there.surfaces if name in given}
+    left = [name for name in given if name not in names]
+    unknown = [name for name in there.surfaces if name not in names]
+    names |= dict(zip(unknown, left, strict=False))
+    shown = [given[names[name]] for name in there.surfaces if name in names]
+    return there.renamed(names), shown
 
 
 # What takes its time: the lands, and what lies on them
@@ -261,9 +277,9 @@ def _lands(
     scale: heights.HeightScale,
     settings: Settings,
     caches: list[Path | None],
-) -> Generator[float, None, dict[str, bpy.types.Object]]:
+) -> Generator[float, None, Parts]:
     """Build the lands and what lies on them."""
-    found: dict[str, bpy.types.Object] = {}
+    found: dict[Part, bpy.types.Object] = {}
     material = look.material(settings.name)
     for n, given in enumerate(shown):
         begin, between, end = _shares(n, len(shown))
@@ -274,25 +290,21 @@ def _lands(
         land.data.materials.append(material)
         land.location.x = n * BESIDE * WIDTH if settings.arrange == "side" else 0.0
         lying = yield from within(between, end, traces.building(given, scale, land))
-        found |= {named(part, n): thing for part, thing in {"Land": land, **lying}.items()}
-    return found
+        found[Part("Land", given.name)] = land
+        found |= {Part(kind, given.name): thing for kind, thing in lying.items()}
+    return Parts(found)
 
 
 def _renewing(
-    shown: list[Surface],
-    scale: heights.HeightScale,
-    there: dict[str, bpy.types.Object],
+    shown: list[Surface], scale: heights.HeightScale, there: Parts
 ) -> Generator[float, None, None]:
     """Write the heights of the lands that there are, and of what lies on them."""
     for n, given in enumerate(shown):
-        if land := there.get(named("Land", n)):
+        if land := there.get(Part("Land", given.name)):
             begin, between, end = _shares(n, len(shown))
             yield from within(begin, between, surface.renewing(land, given, scale))
             land["relief"] = scale.relief
-            suffix = named("", n)
-            lying = {
-                name.removesuffix(suffix): t for name, t in there.items() if name.endswith(suffix)
-            }
+            lying = there.on(given.name)
             yield from within(between, end, traces.renewing(lying, given, scale, land))
 
 
@@ -326,44 +338,45 @@ def _scenery(
     sequence: Sequence,
     shown: list[Surface],
     scale: heights.HeightScale,
-    lands: dict[str, bpy.types.Object],
+    lands: Parts,
     settings: Settings,
-) -> dict[str, bpy.types.Object]:
-    """Build all that a whole shot has besides lands."""
+) -> Parts:
+    """Build all that a whole shot has besides lands; return it with them."""
     resolution = settings.width, settings.height
     aspect = picture.aspect(bpy.context.scene.render, resolution)
     ground = drained(_surveying(shown, scale, lands))
     plans = drained(planning(settings.film_acts, ground, settings.fps, aspect))
-    made = camera.build(lands["Land"], plans)
+    made = lands | camera.build(lands[Part("Land", shown[0].name)], plans)
     lens = made["Camera"]
     seen = lens[cuts.TAKE]["distance"] * lens.data.sensor_width / lens.data.lens
-    for n in range(len(shown)):
-        made[named("Bead", n)] = bead = overlays.bead(seen)
-        bead.parent = lands[named("Land", n)]
     beside = settings.arrange == "side"
-    for n in range(len(shown) if beside else 1):
-        lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
-        lamps["Light Rig"].location.x = n * BESIDE * WIDTH
-        made |= {named(part, n): lamp for part, lamp in lamps.items()}
+    for n, given in enumerate(shown):
+        bead = overlays.bead(seen)
+        bead.parent = lands[Part("Land", given.name)]
+        made |= {Part("Bead", given.name): bead}
+        if beside or n == 0:
+            lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
+            lamps["Light Rig"].location.x = n * BESIDE * WIDTH
+            made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
     filming = made.get("Camera Now", lens)
     lines = len(_sentences(sequence))
-    made |= overlays.make_overlays(
-        bpy.context.scene, filming, lands | made, shown, aspect, lines, settings.overlays
+    return made | overlays.make_overlays(
+        bpy.context.scene, filming, made, shown, aspect, lines, settings.overlays
     )
-    return made
 
 
 def _write(
     sequence: Sequence,
     shown: list[Surface],
     scale: heights.HeightScale,
-    there: dict[str, bpy.types.Object],
+    there: Parts,
     settings: Settings,
 ) -> list[str]:
     """Write tracks, labels and texts into the parts that are there; return what would not take."""
     written: dict[bpy.types.Object, bool] = {}
-    for n, given in enumerate(shown):
-        if (land := there.get(named("Land", n))) and (bead := there.get(named("Bead", n))):
+    for given in shown:
+        land, bead = there.get(Part("Land", given.name)), there.get(Part("Bead", given.name))
+        if land and bead:
             clock = surface.clock(land)
             written[bead] = overlays.key_bead(bead, clock, _places(given, scale))
     texts = {
@@ -375,18 +388,18 @@ def _write(
     return [thing.name for thing, was in written.items() if not was]
 
 
-def _forget(there: dict[str, bpy.types.Object]) -> None:
+def _forget(there: Parts) -> None:
     """Let what ``_write`` writes be written again, whatever an artist made of it."""
-    for name, part in there.items():
-        if name.startswith(KEYED) or part.type == "CAMERA":
-            forget(part)
-            if part.data:
-                part.data.pop(overlays.CURVE, None)
-            for modifier in part.modifiers:
+    for part, thing in there.items():
+        if part.kind in KEYED:
+            forget(thing)
+            if thing.data:
+                thing.data.pop(overlays.CURVE, None)
+            for modifier in thing.modifiers:
                 if modifier.type == "NODES" and modifier.node_group:
                     forget(modifier.node_group)
-        elif part.type == "FONT":
-            part.data.pop(overlays.WRITTEN, None)
+        elif thing.type == "FONT":
+            thing.data.pop(overlays.WRITTEN, None)
 
 
 def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
@@ -417,15 +430,15 @@ def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
 
 
 def _surveying(
-    shown: list[Surface], scale: heights.HeightScale, there: dict[str, bpy.types.Object]
+    shown: list[Surface], scale: heights.HeightScale, there: Parts
 ) -> Generator[float, None, terrain.Terrain]:
     """Return what a camera has to know of the first land, and of the minimizers on the others."""
-    land = there["Land"]
+    land = there[Part("Land", shown[0].name)]
     frames, when = _seen(land)
     places = _followed(shown[0], scale, when)
     found = yield from terrain.surveying(shown[0], scale, frames, when, places, WIDTH)
-    for n, given in enumerate(shown[1:], 1):
-        if other := there.get(named("Land", n)):
+    for given in shown[1:]:
+        if other := there.get(Part("Land", given.name)):
             seen = np.interp(frames, *_seen(other))
             found.others.append(_followed(given, scale, seen) + other.location - land.location)
     return found

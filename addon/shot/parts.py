@@ -1,7 +1,4 @@
-"""A shot in the .blend: its collection, its parts, and what it was made with.
-
-Its objects are marked with what they are, and found by that whatever they are called by now.
-"""
+"""A shot in the .blend: its collection, its parts, and what it was made with."""
 
 from __future__ import annotations
 
@@ -11,11 +8,14 @@ from pathlib import Path
 
 import bpy
 
+from ..blender.parts import MARK, Part, Parts, is_part_of, parts_of
 from ..sequence.selection import Selection
 from .settings import Settings
 
-MARK = "moving_lands"
-"""Custom property on objects of ours: what they are; on their collection: the sequence file."""
+__all__ = [
+    "MARK", "Options", "Part", "Parts", "at_hand", "in_scene", "lands_of", "made_with", "note",
+    "parts", "parts_of", "source_of",
+]  # fmt: skip
 
 MADE_WITH = "moving_lands_made_with"
 """Custom property of a shot's collection: settings and options, as JSON."""
@@ -74,35 +74,14 @@ def at_hand(context: bpy.types.Context) -> bpy.types.Collection | None:
     """Return the shot that an artist is at: that of the active object, or the scene's first."""
     found = in_scene(context.scene)
     active = context.active_object
-    return next((c for c in found if active and active.name in c.all_objects), None) or next(
-        iter(found), None
-    )
-
-
-def parts_of(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """Return a shot's objects by what they are, whatever they are called now.
-
-    Of copies that an artist made, the one with the shortest name is taken for the original.
-    """
-    found: dict[str, bpy.types.Object] = {}
-    for thing in sorted(collection.all_objects, key=lambda t: (len(t.name), t.name)):
-        if isinstance(thing.get(MARK), str):
-            found.setdefault(thing[MARK], thing)
-    return found
+    return next((c for c in found if active and is_part_of(active, c)), next(iter(found), None))
 
 
 def lands_of(collection: bpy.types.Collection) -> list[bpy.types.Object]:
     """Return a shot's lands, in order."""
-    there = parts_of(collection)
-    names = (named("Land", n) for n in range(len(there)))
-    return [there[name] for name in names if name in there]
+    return parts_of(collection).all("Land")
 
 
-def parts(scene: bpy.types.Scene) -> dict[str, bpy.types.Object]:
+def parts(scene: bpy.types.Scene) -> Parts:
     """Return the objects of a scene's first shot by what they are."""
-    return parts_of(found[0]) if (found := in_scene(scene)) else {}
-
-
-def named(part: str, n: int) -> str:
-    """Return what a part of the n-th surface is: "Land", "Land 2", ..."""
-    return f"{part} {n + 1}" if n else part
+    return parts_of(found[0]) if (found := in_scene(scene)) else Parts({})

@@ -118,12 +118,10 @@ def _camera(
             column.prop(constraint, "influence", text="Follow", slider=True)
 
 
-def _overlays(
-    layout: bpy.types.UILayout, scene: bpy.types.Scene, parts: dict[str, bpy.types.Object]
-) -> None:
+def _overlays(layout: bpy.types.UILayout, scene: bpy.types.Scene, parts: shots.Parts) -> None:
     """Draw every overlay with its icons, and texts to be edited where they stand."""
-    names = [name for names in overlays.OVERLAYS.values() for name in names]
-    there = {n: part for name in names for n, part in parts.items() if n.startswith(name)}
+    kinds = [kind for kinds in overlays.OVERLAYS.values() for kind in kinds]
+    there = {parts.name(part): parts[part] for k in kinds for part in parts if part.kind == k}
     if not there:
         return
     header, body = layout.panel("moving_lands_overlays", default_closed=True)

@@ -9,6 +9,7 @@ from funnel import funnel
 from mathutils import Vector
 
 from addon.blender import compat
+from addon.blender.parts import Part, Parts
 from addon.camera import cuts
 from addon.camera import objects as camera
 from addon.camera.acts import Act
@@ -107,7 +108,7 @@ def built(scene, file, acts=None):
         bead.location = place
         bead.keyframe_insert("location", frame=frame)
     acts = acts or [Act("ride", 1, LAST, RIGS["ride"].framing)]
-    parts = {"Land": land, "Bead": bead}
+    parts = Parts({Part("Land", "network"): land, Part("Bead", "network"): bead})
     parts |= camera.build(land, plans(terrain, acts))
     for part in parts.values():
         scene.collection.objects.link(part)
@@ -395,7 +396,7 @@ def test_a_ride_that_an_artist_set_stays_so(shot):
 def test_a_lens_and_what_was_taken_away_stay_so(three):
     parts, terrain, acts = three
     parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x = 99, 0.2
-    gone = {n: p for n, p in parts.items() if n not in [f"{part} 3" for part in camera.PARTS]}
+    gone = Parts({p: thing for p, thing in parts.items() if p.number != 2})
     written = camera.renew(gone, plans(deeper(terrain), acts))
     assert len(written) == 6
     assert (parts["Camera 2"].data.lens, parts["Camera 2"].data.shift_x) == (

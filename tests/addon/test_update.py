@@ -236,8 +236,8 @@ def label(parts):
 
 
 def removed(parts):
-    bpy.data.objects.remove(parts.pop("Live loss"))
-    bpy.data.objects.remove(parts.pop("Rim"))
+    bpy.data.objects.remove(parts["Live loss"])
+    bpy.data.objects.remove(parts["Rim"])
     return lambda: sorted(shots.parts_of(shots.in_scene(bpy.context.scene)[0]))
 
 
@@ -384,11 +384,10 @@ def test_several_surfaces(pair, arrange, apart):
     assert second.location.x - first.location.x == pytest.approx(apart)
     assert [len(land.data.vertices) for land in (first, second)] == [33 * 33, 21 * 21]
     parts = shots.parts_of(shot)
-    assert {"Bead", "Bead 2", "Live loss", "Live loss 2", "Camera"} <= set(parts)
+    assert all(n in parts for n in ("Bead", "Bead 2", "Live loss", "Live loss 2", "Camera"))
     assert ("Light Rig 2" in parts) == (arrange == "side")
-    assert all(
-        parts[name].location.x == pytest.approx(apart) for name in parts if name == "Light Rig 2"
-    )
+    if arrange == "side":
+        assert parts["Light Rig 2"].location.x == pytest.approx(apart)
     before = {name: parts[name].data.energy for name in ("Key", "Key 2") if name in parts}
     assert stage.dress(shot, bpy.context.scene, "ink") == []
     assert all(parts[name].data.energy != watts for name, watts in before.items())
@@ -410,7 +409,7 @@ def test_several_surfaces(pair, arrange, apart):
 def test_a_part_of_a_sequence(empty, files):
     options = shots.Options(Selection(first=2, every=2, thin=2), whole=False)
     shot = stage.import_sequence(files["longer"], None, options)
-    assert set(shots.parts_of(shot)) == {"Land"}
+    assert [part.kind for part in shots.parts_of(shot)] == ["Land"]
     land = shots.parts_of(shot)["Land"]
     assert [key.name for key in land.data.shape_keys.key_blocks] == [
         "step 100", "step 200", "step 300", "step 400"
