@@ -17,7 +17,7 @@ from ..evaluation.objective import Objective
 from ..evaluation.own import put_in_place
 from ..evaluation.randomness import states
 from ..planes.weights import Weights
-from .network import moved, spread
+from .comparing import moved, spread
 
 BATCHES = 256
 """Of how many batches at most the mean is checked."""

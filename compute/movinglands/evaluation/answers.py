@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,6 +49,22 @@ class Answers:
         loss = loss if loss.dtype == torch.float64 else loss.float()
         rest = [*(named[name] for name in self.metrics), *([] if weight is None else [weight])]
         return torch.stack([loss, *(value.to(loss) for value in rest)])
+
+
+def mean_of(values: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """Return the mean of batches' values by their shares; one without a share may be NaN."""
+    return torch.stack([v * share for v, share in zip(values, shares, strict=True) if share]).sum(0)
+
+
+def mean_of_weighted(values: Sequence[Tensor]) -> Tensor:
+    """Return the mean of batches' values ``(..., k)``, whose last is their weight, which is summed.
+
+    One without a weight may be NaN.
+    """
+    together = torch.stack(list(values))
+    weights = together[..., -1:]
+    seen = torch.where(weights > 0, together[..., :-1] * weights, 0)
+    return torch.cat([seen.sum(0) / weights.sum(0), weights.sum(0)], -1)
 
 
 def _scalar(name: Any, value: Any) -> Tensor:

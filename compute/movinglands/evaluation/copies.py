@@ -214,11 +214,22 @@ def is_own(cls: type) -> bool:
     return library(module_of(cls)) is None
 
 
+_lent: dict[int, Kept] = {}
+"""Networks that are lent out, by id."""
+
+
 @contextmanager
 def put_back(module: nn.Module) -> Iterator[Kept]:
-    """Lend a network out, and put it back whatever happens."""
-    kept = Kept(module)
+    """Lend a network out, and put it back whatever happens; within that, it is kept only once."""
+    if kept := _lent.get(id(module)):
+        try:
+            yield kept
+        finally:
+            kept.put_back()
+        return
+    kept = _lent[id(module)] = Kept(module)
     try:
         yield kept
     finally:
+        del _lent[id(module)]
         kept.end()

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -22,36 +21,33 @@ from . import norms
 from .batches import Batch
 from .copies import Kept, copied, put_back
 from .dropout import key_layers
+from .parts import Part
+from .passes import Passes
 from .precision import exactly
-
-if TYPE_CHECKING:
-    from .objective import Objective
-    from .parts import Part
-
 
 _BELONGS_TO = ("_trainer", "_fabric")
 """What a LightningModule logs to while it is trained, and complains of afterwards."""
 
 
 class OwnNetwork:
-    """The network and the loss of an objective as the user has them.
+    """The network and the loss as the user has them.
 
     Parameters
     ----------
-    objective : Objective
+    passes : Passes
         What is measured; its copy of the network is not used.
     why : str
         Why its copy does not do.
     """
 
-    def __init__(self, objective: Objective, why: str = "") -> None:
-        self.objective, self.why = objective, why
+    def __init__(self, passes: Passes, why: str = "") -> None:
+        self.passes, self.why = passes, why
         self._kept: Kept | None = None
-        module = objective.module
+        module = passes.module
         if any(w.is_meta for w in module.parameters()):  # a skeleton: nobody can ask that one
-            module = copied(module, objective.device)
+            module = copied(module, passes.device)
         self.module = module
-        self.device = next((w.device for w in module.parameters()), objective.device)
+        self.device = next((w.device for w in module.parameters()), passes.device)
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
@@ -68,16 +64,16 @@ class OwnNetwork:
     def each(
         self, parts: Iterable[Part], weights: Weights, buffers: dict[str, Tensor], index: int
     ) -> list[Tensor]:
-        """Return the values of parts at one point; the rest is as in ``Objective.each``."""
-        objective, values = self.objective, []
-        gradients = torch.set_grad_enabled(objective.takes_gradients)
-        with self.borrowed(), exactly(objective.measure.precision), gradients:
+        """Return the values of parts at one point; the rest is as in ``Passes.each``."""
+        passes, values = self.passes, []
+        gradients = torch.set_grad_enabled(passes.takes_gradients)
+        with self.borrowed(), exactly(passes.measure.precision), gradients:
             for part in parts:
-                with objective.seeded(index):  # what prepares a mode may draw
+                with passes.seeded(index):  # what prepares a mode may draw
                     self._place(weights, buffers, index)
-                with objective.seeded(index):
+                with passes.seeded(index):
                     value = self._part(part.batches, part.counts, index)
-                values.append(value.detach().to(objective.device))
+                values.append(value.detach().to(passes.device))
         return values
 
     def _place(self, weights: Weights, buffers: dict[str, Tensor], index: int) -> None:
@@ -87,27 +83,27 @@ class OwnNetwork:
             for name in _BELONGS_TO:
                 if name in vars(part):
                     vars(part)[name] = None
-        put_in_place(self.module, weights, buffers, self.objective.measure.mode)
-        norms.set_modes(self.module, self.objective.measure.batch_norm)
+        put_in_place(self.module, weights, buffers, self.passes.measure.mode)
+        norms.set_modes(self.module, self.passes.measure.batch_norm)
         parts = dict(self.module.named_modules())
-        keys = self.objective.keys(torch.tensor(index))
+        keys = self.passes.keys(torch.tensor(index))
         for name in key_layers(self.module):
             parts[name.rpartition(".")[0]].key = keys[name].to(self.device)
 
     def _part(self, batches: Sequence[Batch], counts: Sequence[float] | None, index: int) -> Tensor:
-        objective = self.objective
-        number = torch.tensor(index, device=objective.device)
-        chosen = [arranged.moved(batch, self.device) for batch in objective.chosen(batches, number)]
-        with objective.cast():
-            if objective.measure.batch_norm == "recomputed":
-                run = partial(objective.given_loss, self.module)
-                norms.recompute_in_place(self.module, objective.passes(chosen, counts, run))
-                shown = objective.shown
+        passes = self.passes
+        number = torch.tensor(index, device=passes.device)
+        chosen = [arranged.moved(batch, self.device) for batch in passes.chosen(batches, number)]
+        with passes.cast():
+            if passes.measure.batch_norm == "recomputed":
+                run = partial(passes.given_loss, self.module)
+                norms.recompute_in_place(self.module, passes.passes(chosen, counts, run))
+                shown = passes.shown
                 chosen = chosen[shown:] or chosen
                 counts = counts[shown:] or counts if counts else None
-            read = objective.answers.read
-            values = [read(objective.given_loss(self.module, batch)) for batch in chosen]
-        return objective.mean(values, counts)
+            read = passes.answers.read
+            values = [read(passes.given_loss(self.module, batch)) for batch in chosen]
+        return passes.mean(values, counts)
 
 
 def put_in_place(

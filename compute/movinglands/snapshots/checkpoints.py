@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, few
 from . import steps
 from .opening import WHOLE, Array, StandIn, network_in, opened
-from .states import Scalars, State, few, is_extra, plain
+from .states import Scalars, State, is_extra, plain
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".t7", ".safetensors")
 """Of files with a network; ``.tar`` may follow, as PyTorch's own examples have it."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..errors import UserError
-from .states import State, few, is_extra, must_be_plain
+from ..errors import UserError, few
+from .states import State, is_extra, must_be_plain
 
 CONSTANTS = ("num_batches_tracked", "position_ids", "inv_freq")
 """Last names of buffers that count or that every network of the kind has alike."""

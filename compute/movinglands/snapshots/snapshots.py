@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ..errors import UserError
+from ..errors import UserError, few
 from . import checkpoints
 from .fitting import Fit, Notes
-from .states import Scalars, State, few, plain
+from .states import Scalars, State, plain
 
 
 @dataclass(frozen=True)

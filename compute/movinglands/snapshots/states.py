@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,13 +43,6 @@ def plain(where: str, state: Mapping[str, Any]) -> State:
 def is_extra(name: str) -> bool:
     """Return whether a name of a state dict is that of what ``get_extra_state`` returned."""
     return name.rpartition(".")[2] == "_extra_state"
-
-
-def few(names: Iterable[str], most: int = 3) -> str:
-    """Return a few names in words, and how many more there are."""
-    told = list(names)
-    more = f" and {len(told) - most} more" if len(told) > most else ""
-    return ", ".join(told[:most]) + more
 
 
 def must_be_plain(what: str, value: Any) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..checks.mean import check_mean
-from ..checks.network import Steadiness, check_network
+from ..checks.network import check_network
+from ..checks.steadiness import Steadiness
 from ..engine.evaluator import Evaluator
 from ..engine.plan import Plan
 from ..engine.refine import refine

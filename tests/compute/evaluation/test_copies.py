@@ -259,6 +259,19 @@ def test_the_network_is_put_back_whatever_happens(change, error):
     assert picture() == before
 
 
+def test_what_is_lent_within_is_kept_once():
+    module = network()
+    weight = next(module.parameters())
+    weight.grad, before = torch.ones_like(weight), weight.tolist()
+    with put_back(module) as outer:
+        with put_back(module) as inner, torch.no_grad():
+            assert inner is outer
+            weight.add_(1)
+        assert weight.tolist() == before
+        assert weight.grad is None
+    assert weight.grad is not None
+
+
 def test_inference_tensors_and_expanded_ones_are_left_alone():
     module = network()
     with torch.inference_mode():

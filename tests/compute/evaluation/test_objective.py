@@ -45,6 +45,18 @@ def test_it_is_the_loss(name):
     np.testing.assert_allclose(found, case.truth(POINTS), rtol=1e-5)
 
 
+def test_each_batch_is_asked_once_before_anything_is_measured():
+    network = built(convnet, 1, 4, 3, 10, 3)
+    asked = []
+
+    def loss(module, batch):
+        asked.append(len(batch[1]))
+        return cross_entropy(module, batch)
+
+    Objective(network, loss, unequal(images(9), 4, 3, 2))
+    assert asked == [4, 3, 2]
+
+
 def test_the_whole_set_is_as_one_batch():
     network = built(convnet, 1, 4, 3, 10, 3)
     batch, weights = images(30), weights_of(network)
