@@ -24,9 +24,10 @@ from ..blender.parts import Part, Parts
 from ..land.mesh import GRID
 from ..splines import Spline
 from ..units import WIDTH
+from .composition import inside, off_third
 from .cuts import TAKE, cutting
 from .motion import Motion, measure
-from .planner import Plan, off_third
+from .planner import Plan
 from .rigs import RIGS, Rig, joined
 from .terrain import NEAR, Terrain
 
@@ -434,10 +435,10 @@ def measured(
         tilt=degrees(np.arcsin(np.abs(directions[:, 0, 2]).max().clip(0, 1))),
         clearance=min(clearances) / WIDTH,
         off_third=float(off_third(x, y).max()),
-        inside=float(np.minimum.reduce([x, 1 - x, y, 1 - y]).min()),
+        inside=float(inside(x, y).min()),
         hidden=float(np.mean(hidden)) if rig.looks_at != "between" else 0.0,
         borders=float(max(borders)),
-        allowed=(("borders", float(rig.borders)), *rig.allowed),
+        allowed=rig.bounds(),
     )
 
 

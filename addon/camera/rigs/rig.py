@@ -136,6 +136,10 @@ class Rig:
     pull: float = 0.0
     allowed: tuple[tuple[str, float], ...] = ()
 
+    def bounds(self) -> tuple[tuple[str, float], ...]:
+        """Return the figures of ``Motion`` that have other bounds than usual, and these."""
+        return ("borders", float(self.borders)), *self.allowed
+
     @property
     def over(self) -> bool:
         """Whether it looks at the land from over it only."""
