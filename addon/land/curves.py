@@ -1,22 +1,22 @@
-"""Traces: what lies on the land besides the minimizer, as native objects to edit by hand.
+"""Paths, ellipses and samples on the land, as curves and meshes that an artist can edit.
 
-A path of the sequence is a curve, a Gaussian's 1, 2 and 3 sigma ellipses are curves, its samples
-are balls on the points of a mesh. Each has absolute shape keys that follow the land's own clock,
-one for every snapshot, and more between two for what moves over the land: whoever retimes the land
-retimes them. Half of a line is over the land and half under it, so it is seen from either side.
-What an artist has edited, a shape or a driver, no longer fits the note of what was written, and is
-left alone.
+A path of the sequence is a curve, and so are a Gaussian's ellipses of 1, 2 and 3 sigma; its samples
+are balls on the points of a mesh. Each has absolute shape keys, one for every snapshot and more
+where it moves, driven by the number that says which snapshot the land shows: who retimes the land
+retimes them. The upper half of a line's tube is above the land and the lower half below, so that it
+is seen from both sides. A shape or a driver that an artist edited stays as it is.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from math import inf
 
 import bpy
 import numpy as np
 
+from ..blender import edits
 from ..blender.keyframes import NOTES, key_driven, untouched
 from ..blender.rays import only_seen
 from ..nodes.graph import Graph
@@ -24,37 +24,22 @@ from ..nodes.interface import Input
 from ..nodes.materials import glowing_material
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
-from ..units import WIDTH
-from .dashes import STYLES as DASHED
+from ..units import WIDTH, plane_unit
 from .dashes import dash
 from .mesh import clock
-from .projection import Trace, growth, heights_at, inside, traces
-
-STYLES = {
-    "Posterior 1 Sigma": (0.0009 * WIDTH, "e6e4ff", 1.7),
-    "Posterior 2 Sigma": (0.0009 * WIDTH, "e6e4ff", 1.2),
-    "Posterior 3 Sigma": (0.0009 * WIDTH, "e6e4ff", 0.8),
-    "Posterior Samples": (0.003 * WIDTH, "ffdcae", 1.6),
-    **DASHED,
-}
-"""Radius, colour and strength of the glow; a line is two pixels thick in a film 640 wide."""
-
-PATH_STYLE = (0.0011 * WIDTH, "fff1dc", 1.8)
-"""Of every path."""
+from .projection import PlaneShape, drawn_part, heights_at, inside, shapes_of
+from .styles import style_of
 
 DRAWN = "Snapshots Drawn"
 """Custom property of the trajectory: the snapshot up to which it is drawn."""
 
-NOTE = "moving_lands_shape"
-"""Custom property of a curve or mesh: the checksum of its shape as it was written."""
-
-Tracing = Generator[float, None, dict[str, np.ndarray]]
+Projecting = Generator[float, None, dict[str, np.ndarray]]
 
 
 def building(
     surface: Surface, scale: HeightScale, land: bpy.types.Object
 ) -> Generator[float, None, dict[str, bpy.types.Object]]:
-    """Build everything that lies on a land.
+    """Build the paths, ellipses and samples of a land.
 
     Parameters
     ----------
@@ -73,18 +58,18 @@ def building(
     Returns
     -------
     dict of Object
-        By what they are, in no collection yet; empty where nothing lies on the land.
+        By their names, in no collection yet; empty where the surface has none.
     """
-    found = traces(surface)
-    shapes = yield from _laying(found, surface, scale)
+    shapes = shapes_of(surface)
+    projected = yield from _projecting(shapes, surface, scale)
     made = {}
-    for name, trace in found.items():
-        thing = _dots(name) if trace.kind == "dots" else _line(name)
+    for name, shape in shapes.items():
+        thing = _balls(name) if shape.kind == "samples" else _line(name)
         thing.parent = land
         only_seen(thing)
-        _shape(thing, trace, surface, shapes[name])
-        _drive(thing, trace, surface, land)
-        if name in DASHED:
+        _write_keys(thing, shape, surface, projected[name])
+        _drive(thing, shape, surface, land)
+        if style_of(name).dashed:
             dash(thing)
         made[name] = thing
     return made
@@ -96,88 +81,118 @@ def renewing(
     scale: HeightScale,
     land: bpy.types.Object,
 ) -> Generator[float, None, None]:
-    """Lay what ``building`` made on a renewed land, in place.
+    """Project what ``building`` made onto a renewed land: ``preparing``, and then the change."""
+    change = yield from preparing(objects, surface, scale, land)
+    change()
 
-    Materials, thickness, names, parents and modifiers stay. So do a shape that was edited by
-    hand, a driver that was changed or taken away, and what the surface no longer has.
+
+def preparing(
+    objects: dict[str, bpy.types.Object],
+    surface: Surface,
+    scale: HeightScale,
+    land: bpy.types.Object,
+) -> Generator[float, None, Callable[[], None]]:
+    """Project what ``building`` made onto a land with other heights.
+
+    The objects change when what this returns is called, after the land has changed. Materials,
+    thickness, names, parents and modifiers stay. So do a shape that was edited by hand, a driver
+    that was changed or removed, and what the surface no longer has.
 
     Parameters
     ----------
     objects : dict of Object
-        By what they are; other parts of the shot among them are passed over.
+        By their names; other parts of the shot among them are passed over.
     surface, scale, land
         As for ``building``.
 
     Yields
     ------
     float
-        Progress, from 0 to 1. Given up before the end, it has changed nothing.
+        Progress, from 0 to 1.
+
+    Returns
+    -------
+    callable
+        It changes the objects, at once.
 
     Raises
     ------
     ValueError
         Where one of them is in Edit Mode.
     """
-    found = {
-        name: trace
-        for name, trace in traces(surface).items()
+    shapes = {
+        name: shape
+        for name, shape in shapes_of(surface).items()
         if name in objects and _is_as_written(objects[name])
     }
-    shapes = yield from _laying(found, surface, scale)
-    for name, trace in found.items():
+    projected = yield from _projecting(shapes, surface, scale)
+    return partial(_renew, objects, shapes, projected, surface, land)
+
+
+def _renew(
+    objects: dict[str, bpy.types.Object],
+    shapes: dict[str, PlaneShape],
+    projected: dict[str, np.ndarray],
+    surface: Surface,
+    land: bpy.types.Object,
+) -> None:
+    """Write new shape keys into objects, driven as those before."""
+    for name, shape in shapes.items():
         thing = objects[name]
         before = thing.data.copy()  # with its shape keys and what drives them
-        _shape(thing, trace, surface, shapes[name])
+        _write_keys(thing, shape, surface, projected[name])
         _hand_over(before.shape_keys, thing.data.shape_keys)
         bpy.data.batch_remove([before])
-        _drive(thing, trace, surface, land)
+        _drive(thing, shape, surface, land)
 
 
-def _laying(found: dict[str, Trace], surface: Surface, scale: HeightScale) -> Tracing:
-    """Find where traces lie at each of their keys: ``(keys, points, 4)``, the radius at last.
+def _projecting(shapes: dict[str, PlaneShape], surface: Surface, scale: HeightScale) -> Projecting:
+    """Project shapes at each of their keys: ``(keys, points, 4)``, the last number is the radius.
 
-    Lines have no thickness outside the window, where there is no land.
+    The radius is 0 outside the window, where there is no land.
     """
-    unit = WIDTH / (surface.alpha[-1] - surface.alpha[0])
-    shapes: dict[str, list[np.ndarray]] = {name: [] for name in found}
+    unit = plane_unit(surface.alpha)
+    projected: dict[str, list[np.ndarray]] = {name: [] for name in shapes}
     before = None
-    for index, losses in enumerate(surface.losses() if found else ()):
-        for name, trace in found.items():
-            due = trace.moments[(trace.moments > index - 1) & (trace.moments <= index)]
+    for index, losses in enumerate(surface.losses() if shapes else ()):
+        for name, shape in shapes.items():
+            due = shape.moments[(shape.moments > index - 1) & (shape.moments <= index)]
             for moment, part in zip(due, due - (index - 1), strict=True):
-                places = trace.at(moment)
-                z = heights_at(surface, losses, scale, places)
+                points = shape.at(moment)
+                z = heights_at(surface, losses, scale, points)
                 if part < 1:
-                    z = part * z + (1 - part) * heights_at(surface, before, scale, places)
-                seen = inside(surface, places)
-                shapes[name].append(np.column_stack([places * unit, z, seen]))
+                    z = part * z + (1 - part) * heights_at(surface, before, scale, points)
+                radius = inside(surface, points)
+                projected[name].append(np.column_stack([points * unit, z, radius]))
         before = losses
         yield (index + 1) / len(surface.frames)
-    return {name: np.array(shape, np.float32) for name, shape in shapes.items()}
+    return {name: np.array(keys, np.float32) for name, keys in projected.items()}
 
 
-def _shape(thing: bpy.types.Object, trace: Trace, surface: Surface, shape: np.ndarray) -> None:
-    """Give a curve or a mesh its points, and a shape key for each place they are in."""
+def _write_keys(
+    thing: bpy.types.Object, shape: PlaneShape, surface: Surface, projected: np.ndarray
+) -> None:
+    """Give a curve or a mesh its points, and the shape keys ``(keys, points, 4)``."""
     data = thing.data
     thing.shape_key_clear()
-    if trace.kind == "dots":
+    if shape.kind == "samples":
         data.clear_geometry()
-        data.vertices.add(shape.shape[1])
-        data.vertices.foreach_set("co", shape[0, :, :3].ravel())
+        data.vertices.add(projected.shape[1])
+        data.vertices.foreach_set("co", projected[0, :, :3].ravel())
         _set_bounds(thing, surface)
     else:
         data.splines.clear()
         spline = data.splines.new("POLY")
-        spline.points.add(shape.shape[1] - 1)
-        spline.points.foreach_set("co", np.insert(shape[0, :, :3], 3, 1, axis=1).ravel())
-        spline.use_cyclic_u = trace.kind == "ring"
-    for moment, places in zip(trace.moments, shape, strict=True):
+        spline.points.add(projected.shape[1] - 1)
+        spline.points.foreach_set("co", np.insert(projected[0, :, :3], 3, 1, axis=1).ravel())
+        spline.use_cyclic_u = shape.kind == "ellipse"
+    for moment, points in zip(shape.moments, projected, strict=True):
         key = thing.shape_key_add(name=f"snapshot {moment:g}", from_mix=False)
-        key.data.foreach_set("co", places[:, :3].ravel())
-        if trace.kind != "dots":
-            key.data.foreach_set("radius", places[:, 3])
+        key.data.foreach_set("co", points[:, :3].ravel())
+        if shape.kind != "samples":
+            key.data.foreach_set("radius", points[:, 3])
     data.shape_keys.use_relative = False
-    data[NOTE] = _checksum(data)
+    edits.stamp(data, edits.SHAPE, _checksum(data))
 
 
 def _is_as_written(thing: bpy.types.Object) -> bool:
@@ -186,30 +201,32 @@ def _is_as_written(thing: bpy.types.Object) -> bool:
         raise ValueError(f"{thing.name} is in Edit Mode: leave it first.")
     if thing.type not in ("CURVE", "MESH"):
         return False
-    return thing.data.get(NOTE) == _checksum(thing.data)
+    return edits.is_untouched(thing.data, edits.SHAPE, _checksum(thing.data))
 
 
 def _checksum(data: bpy.types.Curve | bpy.types.Mesh) -> str:
-    """Return what tells one shape from another."""
-    mark = 0
+    """Return the checksum of all shape keys."""
+    numbers = []
     fields = ("co",) if data.id_type == "MESH" else ("co", "radius", "tilt")
     for key in data.shape_keys.key_blocks if data.shape_keys else ():
         for field in fields:
-            numbers = np.empty((3 if field == "co" else 1) * len(key.data), np.float32)
-            key.data.foreach_get(field, numbers)
-            mark = zlib.crc32(numbers.tobytes(), mark)
-    return f"{mark:08x}"
+            values = np.empty((3 if field == "co" else 1) * len(key.data), np.float32)
+            key.data.foreach_get(field, values)
+            numbers.append(values.tobytes())
+    return edits.checksum(*numbers)
 
 
-def _drive(thing: bpy.types.Object, trace: Trace, surface: Surface, land: bpy.types.Object) -> None:
-    """Let a trace follow the land's clock."""
+def _drive(
+    thing: bpy.types.Object, shape: PlaneShape, surface: Surface, land: bpy.types.Object
+) -> None:
+    """Let the shape keys follow the snapshot that the land shows, and the trajectory grow."""
     count = len(surface.frames)
     owner, path, spacing = clock(land)
     keys = thing.data.shape_keys
     ticks = _frames(owner)[:count] if owner.id_type == "KEY" else spacing * np.arange(count)
-    times = _frames(keys)[trace.moments % 1 == 0]
+    times = _frames(keys)[shape.moments % 1 == 0]
     key_driven(keys, "eval_time", (owner, path), ticks, times)
-    if trace.reached is None:
+    if shape.reached is None:
         return
     drawn = f'["{DRAWN}"]'
     if untouched(thing, drawn):
@@ -221,7 +238,7 @@ def _drive(thing: bpy.types.Object, trace: Trace, surface: Surface, land: bpy.ty
         )
         key_driven(thing, drawn, (owner, path), ticks, np.arange(count))
     thing.data.bevel_factor_mapping_end = "RESOLUTION"  # point by point, however far apart
-    key_driven(thing.data, "bevel_factor_end", (thing, drawn), *growth(surface, trace))
+    key_driven(thing.data, "bevel_factor_end", (thing, drawn), *drawn_part(surface, shape))
 
 
 def _frames(keys: bpy.types.Key) -> np.ndarray:
@@ -245,23 +262,24 @@ def _hand_over(before: bpy.types.Key, keys: bpy.types.Key) -> None:
 
 def _line(name: str) -> bpy.types.Object:
     """Build a curve that is drawn as a thin tube; it has no points yet."""
-    radius, color, strength = STYLES.get(name, PATH_STYLE)
+    style = style_of(name)
     curve = bpy.data.curves.new(name, "CURVE")
     curve.dimensions = "3D"
-    curve.bevel_depth, curve.bevel_resolution = radius, 2
+    curve.bevel_depth, curve.bevel_resolution = style.radius, 2
     curve.use_fill_caps = True
-    curve.materials.append(glowing_material(name, color, strength))
+    curve.materials.append(glowing_material(name, style.color, style.strength))
     return bpy.data.objects.new(name, curve)
 
 
-def _dots(name: str) -> bpy.types.Object:
+def _balls(name: str) -> bpy.types.Object:
     """Build a mesh that shows a ball on each point over the land; it has no points yet."""
-    radius, color, strength = STYLES[name]
+    style = style_of(name)
     graph = Graph.new(name)
     graph.tree.is_modifier = True
     points = graph.input("Geometry", "Geometry")
-    size = graph.input("Radius", Input(radius, "Of a ball", 0.0, inf, "DISTANCE"))
-    paint = Input(glowing_material(name, color, strength), "What balls are made of")
+    size = graph.input("Radius", Input(style.radius, "Of a ball", 0.0, inf, "DISTANCE"))
+    material = glowing_material(name, style.color, style.strength)
+    paint = Input(material, "What balls are made of")
     ball = graph.add("GeometryNodeMeshUVSphere", Segments=24, Rings=12, Radius=size)
     smooth = graph.add("GeometryNodeSetShadeSmooth", Geometry=ball.outputs["Mesh"])
     balls = graph.painted(smooth.outputs[0], graph.input("Material", paint))
@@ -269,13 +287,13 @@ def _dots(name: str) -> bpy.types.Object:
     graph.feed(spread.inputs["Selection"], _over_land(graph))
     graph.output(Geometry=spread.outputs[0])
 
-    dots = bpy.data.objects.new(name, bpy.data.meshes.new(name))
-    dots.modifiers.new(name, "NODES").node_group = graph.tree
-    return dots
+    balls = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+    balls.modifiers.new(name, "NODES").node_group = graph.tree
+    return balls
 
 
 def _over_land(graph: Graph) -> bpy.types.NodeSocket:
-    """Add what tells the points within the window: those that clamping to it does not move."""
+    """Add nodes that select the points in the window: clamping to it does not move them."""
     place = graph.add("GeometryNodeInputPosition").outputs[0]
     held = place
     for name, operation in (("Low", "MAXIMUM"), ("High", "MINIMUM")):
@@ -290,11 +308,11 @@ def _over_land(graph: Graph) -> bpy.types.NodeSocket:
     return same.outputs[0]
 
 
-def _set_bounds(dots: bpy.types.Object, surface: Surface) -> None:
-    """Say where the window ends to the nodes that leave out what is not over the land."""
-    unit = WIDTH / (surface.alpha[-1] - surface.alpha[0])
+def _set_bounds(balls: bpy.types.Object, surface: Surface) -> None:
+    """Set the window's corners in the nodes that leave out samples beside the land."""
+    unit = plane_unit(surface.alpha)
     far = 1e3 * WIDTH
-    for modifier in dots.modifiers:
+    for modifier in balls.modifiers:
         tree = modifier.node_group if modifier.type == "NODES" else None
         nodes = tree.nodes if tree else {}
         for name, end, z in (("Low", 0, -far), ("High", -1, far)):

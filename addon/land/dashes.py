@@ -1,7 +1,4 @@
-"""Dashes: the straight line between two networks in yellow, the curve that joins them in magenta.
-
-A modifier on a path's own curve, which stays what it is: to edit, to move, to be laid anew.
-"""
+"""Dashes: a modifier on a path's curve, which stays an ordinary curve to edit and to update."""
 
 from __future__ import annotations
 
@@ -11,16 +8,10 @@ from ..nodes.geometry import shared
 from ..nodes.graph import Graph
 from ..units import WIDTH
 
-STYLES = {
-    "Path line": (0.0018 * WIDTH, "ffbe0a", 1.25),
-    "Path curve": (0.0018 * WIDTH, "ff0a78", 1.25),
-}
-"""Radius, colour and strength of the paths that are dashed; brighter, they would be paler."""
-
 PERIOD, DASH = 0.022 * WIDTH, 0.6
 """From one dash to the next, and how much of that a dash takes."""
 
-FINE = 12
+PIECES = 12
 """Pieces of a period: where a dash may end."""
 
 
@@ -40,7 +31,7 @@ def _tube(graph: Graph) -> None:
     """Make a tube of a curve, as thick as its radius says, and leave out what is between dashes."""
     curve, thickness = graph.input("Curve", "Geometry"), graph.input("Thickness", "Float")
     length = graph.number(graph.add("GeometryNodeCurveLength", Curve=curve).outputs[0])
-    count = graph.clamp(length * (FINE / PERIOD), 2.0, 20000.0)
+    count = graph.clamp(length * (PIECES / PERIOD), 2.0, 20000.0)
     curve = graph.add("GeometryNodeResampleCurve", Curve=curve, Count=count).outputs[0]
     run = graph.number(graph.add("GeometryNodeSplineParameter").outputs["Length"])
     part = graph.math("FRACT", run / PERIOD)

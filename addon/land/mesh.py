@@ -1,16 +1,17 @@
-"""The land: one mesh, whose points move from snapshot to snapshot of the sequence.
+"""The land: one mesh whose points move from snapshot to snapshot of the sequence.
 
-Absolute shape keys hold the snapshots, or a mesh cache where they would fill the memory. Either
-way one F-curve says when each snapshot is seen, and is the artist's handle for retiming. Topology
-is written once and points in bulk, while the next losses are read. What takes long is a generator
-that yields its progress; given up half-way, it leaves everything as it was.
+Absolute shape keys hold the snapshots, or a mesh cache where they would not fit in memory. Either
+way one F-curve says when each snapshot is seen; an artist edits it to retime the land. Topology is
+written once, and points in bulk, while the next losses are read. What takes long is a generator
+that yields its progress; closed before its end, it has changed nothing.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -84,7 +85,7 @@ def building(
     bpy.types.Object
         In no collection yet.
     """
-    mesh = _grid_mesh(surface, scale)
+    mesh = _grid_mesh(surface, _first_snapshot(surface, scale))
     land = bpy.data.objects.new(mesh.name, mesh)
     count = len(surface.frames)
     try:
@@ -108,11 +109,20 @@ def building(
 def renewing(
     land: bpy.types.Object, surface: Surface, scale: HeightScale, cache: Path | None = None
 ) -> Generator[float, None, None]:
-    """Give a land other heights, and where they differ other points and snapshots.
+    """Give a land other heights: ``preparing``, and then the change."""
+    change = yield from preparing(land, surface, scale, cache)
+    change()
 
-    It changes all at once at the very end. Everything else stays: the object and what is on it,
-    materials, modifiers, names; what is painted on points goes only if the grid is another. The
-    curve that says when snapshots are seen is fitted to their new number if nobody touched it.
+
+def preparing(
+    land: bpy.types.Object, surface: Surface, scale: HeightScale, cache: Path | None = None
+) -> Generator[float, None, Callable[[], None]]:
+    """Read other heights for a land, and where they differ other points and snapshots.
+
+    The land changes when what this returns is called. Everything else on it stays: the object and
+    what belongs to it, materials, modifiers, names; what is painted on points is lost only if the
+    grid has another size. The curve that says when snapshots are seen is fitted to their new number
+    unless an artist changed it.
 
     Parameters
     ----------
@@ -121,13 +131,17 @@ def renewing(
     surface, scale
         As ``building``.
     cache : Path, optional
-        For a land with a mesh cache: its new file, by default one beside the old, which stays for
-        the .blend that is saved and for undo.
+        For a land with a mesh cache: its new file, by default one beside the old.
 
     Yields
     ------
     float
         Progress, from 0 to 1, after each snapshot.
+
+    Returns
+    -------
+    callable
+        It changes the land, at once. Who does not call it removes the new cache.
 
     Raises
     ------
@@ -142,14 +156,22 @@ def renewing(
     if cached:
         cache = cache or mesh_cache.beside(Path(bpy.path.abspath(cached.filepath)))
         yield from _caching(surface, scale, cache)
-        _renew_grid(land, surface, scale)
-        mesh_cache.attach(land, cache)
+        return partial(_renew, land, surface, _first_snapshot(surface, scale), cache)
+    heights = np.empty((len(surface.frames), surface.points()), np.float32)
+    for index, frame in enumerate(surface.losses(scale.of_frame)):
+        heights[index] = frame.ravel()
+        yield (index + 1) / len(heights)
+    return partial(_renew, land, surface, _first_snapshot(surface, scale), heights)
+
+
+def _renew(
+    land: bpy.types.Object, surface: Surface, first: np.ndarray, heights: np.ndarray | Path
+) -> None:
+    """Give a land the points of its first snapshot, and the heights of all or their cache."""
+    _renew_grid(land, surface, first)
+    if isinstance(heights, Path):
+        mesh_cache.attach(land, heights)
     else:
-        heights = np.empty((len(surface.frames), surface.points()), np.float32)
-        for index, frame in enumerate(surface.losses(scale.of_frame)):
-            heights[index] = frame.ravel()
-            yield (index + 1) / len(heights)
-        _renew_grid(land, surface, scale)
         _renew_keys(land, surface, heights)
     owner, path, _ = clock(land)
     animated = owner.animation_data and owner.animation_data.action
@@ -207,10 +229,9 @@ def _caching(surface: Surface, scale: HeightScale, cache: Path) -> Generator[flo
     yield from mesh_cache.writing(cache, snapshots, surface.points(), len(surface.frames))
 
 
-def _grid_mesh(surface: Surface, scale: HeightScale) -> bpy.types.Mesh:
-    """Return a mesh of the first snapshot: quads, smooth, with a UV map that spans the window."""
+def _grid_mesh(surface: Surface, points: np.ndarray) -> bpy.types.Mesh:
+    """Return a mesh of these points: quads, smooth, with a UV map that spans the window."""
     rows, cols = len(surface.beta), len(surface.alpha)
-    points = _first_snapshot(surface, scale)
     corner = np.arange(rows - 1, dtype=np.int32)[:, None] * cols + np.arange(cols - 1, dtype="i4")
     quads = (corner.reshape(-1, 1) + np.array([0, 1, cols + 1, cols], np.int32)).ravel()
     mesh = bpy.data.meshes.new(f"Land {surface.name}")
@@ -231,7 +252,7 @@ def _grid_mesh(surface: Surface, scale: HeightScale) -> bpy.types.Mesh:
 
 
 def _check_as_written(land: bpy.types.Object) -> None:
-    """Refuse a land whose points can no longer be told."""
+    """Refuse a land whose points an artist added or removed, or is editing."""
     if land.data.is_editmode:
         raise ValueError(f"{land.name} is in Edit Mode: leave it first.")
     rows, cols, snapshots = land.data.get(GRID, (0, 0, 0))
@@ -244,13 +265,13 @@ def _check_as_written(land: bpy.types.Object) -> None:
         )
 
 
-def _renew_grid(land: bpy.types.Object, surface: Surface, scale: HeightScale) -> None:
-    """Give a land the surface's grid, at its first snapshot."""
+def _renew_grid(land: bpy.types.Object, surface: Surface, points: np.ndarray) -> None:
+    """Give a land the surface's grid, its points at ``(rows * cols * 3,)``."""
     mesh, rows, cols = land.data, len(surface.beta), len(surface.alpha)
     if tuple(mesh[GRID][:2]) == (rows, cols):
-        mesh.vertices.foreach_set("co", _first_snapshot(surface, scale))
+        mesh.vertices.foreach_set("co", points)
     else:
-        _replace_geometry(land, _grid_mesh(surface, scale))
+        _replace_geometry(land, _grid_mesh(surface, points))
     mesh[GRID] = [rows, cols, len(surface.frames)]
 
 

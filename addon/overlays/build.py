@@ -12,11 +12,10 @@ import bpy
 import numpy as np
 
 from ..blender.parts import Part, Parts
-from ..land.bead import Clock
-from ..land.mesh import clock
+from ..land.mesh import Clock, clock
+from ..land.projection import to_land
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
-from ..units import plane_unit
 from .compositing import lay_over
 from .labels import badge, key_badge, key_loss, live_loss
 from .layout import Layout, picture_frame
@@ -146,14 +145,7 @@ def _write_numbers(
     marked = np.unique(np.linspace(0, last, BADGES + 1)[:-1].round().astype(int))
     for slot, at in enumerate(marked):
         if label := there.get(Part("Badge", name, slot)):
-            places, loss = _waypoint(surface, scale, at), surface.minimizer[at, 2]
+            loss = surface.minimizer[at, 2]
+            places = to_land(surface, scale, surface.minimizer[at])
             written[label] = key_badge(label, time, int(at), places, loss)
     return written
-
-
-def _waypoint(surface: Surface, scale: HeightScale, at: int) -> np.ndarray:
-    """Return where the minimizer was at a snapshot, on the land of each: ``(n, 3)``."""
-    unit = plane_unit(surface.alpha)
-    inside = (surface.minimizer[at, :2] - surface.origin) * unit
-    height = np.full(len(inside), scale(surface.minimizer[at, 2]))
-    return np.column_stack([inside, height])

@@ -27,12 +27,13 @@ from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
 from ..land.mesh_cache import beside_blend
+from ..land.projection import to_land
 from ..look import apply as look
 from ..sequence import heights
 from ..sequence.reader import Sequence, open_sequence
 from ..sequence.surface import Surface
 from ..steps import drained, within
-from ..units import WIDTH, plane_unit
+from ..units import WIDTH
 from .parts import Options, made_with, note, source_of
 from .settings import Settings
 
@@ -378,7 +379,7 @@ def _write(
         land, bead = there.get(Part("Land", given.name)), there.get(Part("Bead", given.name))
         if land and bead:
             clock = surface.clock(land)
-            written[bead] = overlays.key_bead(bead, clock, _places(given, scale))
+            written[bead] = overlays.key_bead(bead, clock, to_land(given, scale, given.minimizer))
     texts = {
         "Title": sequence.title,
         "Sentence": "\n".join(_sentences(sequence)),
@@ -418,15 +419,8 @@ def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 def _followed(shown: Surface, scale: heights.HeightScale, when: np.ndarray) -> np.ndarray:
     """Return the minimizer's places ``(len(when), 3)`` at moments counted in snapshots."""
-    places = _places(shown, scale)
+    places = to_land(shown, scale, shown.minimizer)
     return np.column_stack([np.interp(when, np.arange(len(places)), axis) for axis in places.T])
-
-
-def _places(shown: Surface, scale: heights.HeightScale) -> np.ndarray:
-    """Return where the minimizer stands on the land: ``(n, 3)``, Blender units."""
-    unit = plane_unit(shown.alpha)
-    inside = (shown.minimizer[:, :2] - shown.origin) * unit
-    return np.column_stack([inside, scale(shown.minimizer[:, 2])])
 
 
 def _surveying(

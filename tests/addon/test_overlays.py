@@ -13,6 +13,7 @@ from addon.blender import compat
 from addon.blender.parts import Part, Parts, parts_of
 from addon.judge import gates as judge
 from addon.land import dashes
+from addon.land.styles import STYLES
 from addon.nodes import geometry as nodes
 from addon.nodes.graph import Graph
 from addon.nodes.materials import glowing_material
@@ -514,7 +515,7 @@ def test_a_path_is_drawn_in_dashes_on_its_own_course(empty):
     length = 4 * dashes.PERIOD
     spline.points.foreach_set("co", [0, 0, 0, 1, length, 0, 0, 1, length, length, 0, 1])
     spline.points[2].radius = 0.0  # outside the window
-    radius, color, strength = dashes.STYLES["Path line"]
+    radius, color, strength, _ = STYLES["Path line"]
     curve.bevel_depth = radius
     curve.materials.append(glowing_material("Path line", color, strength))
     line = bpy.data.objects.new("Path line", curve)
@@ -526,7 +527,7 @@ def test_a_path_is_drawn_in_dashes_on_its_own_course(empty):
     assert np.abs(first[:, 1:]).max() == pytest.approx(radius, rel=0.05)
     along = first[:, 0] / dashes.PERIOD
     assert np.isin(np.arange(4), along.astype(int)).all()
-    gap = (along % 1 > dashes.DASH + 2 / dashes.FINE) & (along % 1 < 1 - 1 / dashes.FINE)
+    gap = (along % 1 > dashes.DASH + 2 / dashes.PIECES) & (along % 1 < 1 - 1 / dashes.PIECES)
     assert not gap.any()
     thinner = points[(points[:, 1] > 3 * dashes.PERIOD) & (points[:, 1] < 4 * dashes.PERIOD)]
     assert np.ptp(thinner[:, 0]) < 0.6 * 2 * radius  # it thins out where there is no land

@@ -1,4 +1,4 @@
-"""Traces: whatever lies on the land lies on it at every moment, and is the artist's to change."""
+"""Paths, ellipses and samples lie on the land at every moment, and are the artist's to change."""
 
 from types import SimpleNamespace
 
@@ -8,8 +8,8 @@ import pytest
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon.land import curves as traces
-from addon.land import mesh as surface
+from addon.land import curves, mesh
+from addon.land.styles import STYLES
 from addon.sequence import heights
 from addon.sequence.format import SequenceError
 from addon.sequence.reader import open_sequence
@@ -84,13 +84,13 @@ def finish(generator):
 
 
 def build(file, selection=WHOLE, cache=None):
-    """A land and its traces, in the scene."""
+    """A land and what lies on it, in the scene."""
     with open_sequence(file) as opened:
         shown = opened.surfaces["network"].select(selection)
         count = len(shown.frames)
         scale = heights.fit(shown.losses(), "linear", 2.4)
-        land = finish(surface.building(shown, scale, 1, 51, cache))
-        made = finish(traces.building(shown, scale, land))
+        land = finish(mesh.building(shown, scale, 1, 51, cache))
+        made = finish(curves.building(shown, scale, land))
     for thing in (land, *made.values()):
         bpy.context.scene.collection.objects.link(thing)
     moments = np.linspace(1, 51, count)
@@ -104,7 +104,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("traces") / "traces.h5"
+    path = tmp_path_factory.mktemp("traces") / "curves.h5"
     write_sequence(path, "TRACES", "", {"network": everything()})
     return path
 
@@ -270,7 +270,7 @@ def test_each_sample_on_the_land_is_a_ball(built):
             material = ball.materials[ball.polygons[0].material_index]
             assert material.name == "Posterior Samples"
             assert ball.polygons[0].use_smooth
-    assert radius == pytest.approx(traces.STYLES["Posterior Samples"][0], rel=1e-2)
+    assert radius == pytest.approx(STYLES["Posterior Samples"].radius, rel=1e-2)
 
 
 def test_the_trajectory_is_drawn_as_the_minimizer_walks(built):
@@ -295,7 +295,7 @@ def test_a_land_that_stands_still_has_its_whole_trajectory(tmp_path):
     assert np.abs(over(shot.land, graph, places)).max() < 1e-4 * WIDTH
 
 
-def test_retiming_the_land_retimes_its_traces(file):
+def test_retiming_the_land_retimes_what_lies_on_it(file):
     shot = build(file)
     keys = shot.land.data.shape_keys
     keys.animation_data_clear()
@@ -309,8 +309,8 @@ def renew(shot, file, selection=WHOLE):
     """Import another file into a shot."""
     with open_sequence(file) as opened:
         shown = opened.surfaces["network"].select(selection)
-        finish(surface.renewing(shot.land, shown, shot.scale))
-        finish(traces.renewing(shot.made, shown, shot.scale, shot.land))
+        finish(mesh.renewing(shot.land, shown, shot.scale))
+        finish(curves.renewing(shot.made, shown, shot.scale, shot.land))
     shot.frames = np.linspace(1, 51, len(shown.frames))
 
 
@@ -435,12 +435,12 @@ def test_a_timing_made_by_hand_stays_as_it_is(shot, longer_file):
 
 def test_a_trajectory_that_is_shown_whole_stays_whole(shot, longer_file):
     line = shot.made["Path trajectory"]
-    line.driver_remove(f'["{traces.DRAWN}"]')
-    line[traces.DRAWN] = 5.0
+    line.driver_remove(f'["{curves.DRAWN}"]')
+    line[curves.DRAWN] = 5.0
     renew(shot, longer_file)
     at(1)
-    assert line[traces.DRAWN] == 5.0
-    line[traces.DRAWN] = 8.0
+    assert line[curves.DRAWN] == 5.0
+    line[curves.DRAWN] = 8.0
     line.update_tag()
     places, _ = middles(line, at(2))
     unit = WIDTH / np.ptp(shot.surface.alpha)
@@ -452,8 +452,8 @@ def test_given_up_it_changes_nothing(file, shot, longer_file):
     with open_sequence(longer_file) as opened:
         shown = opened.surfaces["network"]
         for generator in (
-            traces.building(shown, shot.scale, shot.land),
-            traces.renewing(shot.made, shown, shot.scale, shot.land),
+            curves.building(shown, shot.scale, shot.land),
+            curves.renewing(shot.made, shown, shot.scale, shot.land),
         ):
             next(generator)
             generator.close()
