@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-FORMER = {"stage": ".shot.build", "shots": ".shot.parts"}
+FORMER = {"stage": ".shot.scripting", "shots": ".shot.parts"}
 """Names under which scripts import modules that have moved."""
 
 

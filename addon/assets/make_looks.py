@@ -20,7 +20,7 @@ from ..blender import compat
 from ..look import apply as look
 from ..look import library
 from ..sequence.selection import Selection
-from ..shot import build as stage
+from ..shot import scripting as stage
 from ..shot.parts import Options, lands_of
 from ..units import WIDTH
 

@@ -24,8 +24,8 @@ from pathlib import Path
 import bpy
 
 from ..blender import compat
+from ..blender.parts import MARK
 from ..progress import quiet, uninterrupted
-from ..shot.build import MARK
 from . import devices, encode, quality
 from .claims import Claims, unfinished
 

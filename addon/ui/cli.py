@@ -27,8 +27,8 @@ from ..render.quality import QUALITIES
 from ..sequence.format import SequenceError
 from ..sequence.memory import cache_size
 from ..sequence.reader import open_sequence
-from ..shot import build as stage
 from ..shot import parts as shots
+from ..shot import scripting as stage
 from .preferences import preferences
 
 

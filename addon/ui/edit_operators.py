@@ -11,11 +11,12 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..camera import rigs
 from ..land import modifiers as solid
+from ..land.mesh import GRID
 from ..sequence.memory import cache_size
 from ..sequence.reader import open_sequence
 from ..sequence.selection import Selection
-from ..shot import build as stage
 from ..shot import parts as shots
+from ..shot import scripting as stage
 from . import file_summary
 from .modal import InSteps
 from .preferences import preferences
@@ -129,7 +130,7 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
 
     def done(self, result: bpy.types.Collection) -> str:
         land = shots.parts_of(result)["Land"]
-        count = land.data[stage.surface.GRID][2]
+        count = land.data[GRID][2]
         return f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
 
 

@@ -11,7 +11,7 @@ import pytest
 from funnel import FRAMES, funnel
 
 from addon.sequence.reader import open_sequence
-from addon.shot import build as stage
+from addon.shot import scripting as stage
 from movinglands.sequence import write_sequence
 
 ROOT = Path(__file__).resolve().parents[2]

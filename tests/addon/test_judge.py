@@ -8,7 +8,7 @@ from addon.judge import film as judge_film
 from addon.judge import gates as judge
 from addon.judge import shot as judge_shot
 from addon.render import encode
-from addon.shot import build as stage
+from addon.shot import scripting as stage
 
 
 def by_name(gates):

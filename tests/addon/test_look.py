@@ -13,8 +13,8 @@ from addon.look import apply as look
 from addon.look import library
 from addon.look.materials import GROUPS
 from addon.nodes.signature import signature
-from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.shot import scripting as stage
 from movinglands.sequence import write_sequence
 
 

@@ -22,7 +22,7 @@ from addon.overlays import number_format as numbers
 from addon.overlays.build import BADGES
 from addon.sequence import heights
 from addon.sequence.reader import open_sequence
-from addon.shot import build as stage
+from addon.shot import scripting as stage
 from addon.units import WIDTH
 
 TEXTS = {

@@ -8,8 +8,8 @@ import pytest
 from funnel import funnel
 from lands import drained
 
-from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.shot import scripting as stage
 from addon.shot.settings import Settings
 from addon.units import WIDTH
 from movinglands.sequence import write_sequence

@@ -15,8 +15,8 @@ from addon.blender.keyframes import key_spline
 from addon.camera import objects as camera
 from addon.camera.motion import measure
 from addon.sequence.reader import open_sequence
-from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.shot import scripting as stage
 from addon.splines import fit_spline
 from addon.units import WIDTH
 

@@ -7,8 +7,8 @@ import bpy
 import numpy as np
 import pytest
 
-from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.shot import scripting as stage
 
 RENDER = """
 import sys, bpy

@@ -12,8 +12,8 @@ from lands import drained
 from addon.blender import compat
 from addon.sequence.reader import open_sequence
 from addon.sequence.selection import Selection
-from addon.shot import build as stage
 from addon.shot import parts as shots
+from addon.shot import scripting as stage
 from addon.shot.settings import Settings
 from addon.units import WIDTH
 from movinglands.sequence import write_sequence
