@@ -1,18 +1,20 @@
 """What an artist changed: the one place that knows.
 
-Whatever the add-on writes, it stamps: a custom property of the data-block holds a checksum of what
-was written. What still fits its stamp may be written again; what does not was changed by an artist,
-and stays as it is.
+Whatever the add-on writes, it stamps: a custom property of the data-block holds what was written,
+as numbers or as a checksum. What still fits its stamp may be written again; what does not was
+changed by an artist, and stays as it is.
 """
 
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import bpy
+import numpy as np
 
 KEYS = "moving_lands_keys"
-"""Stamps of a data-block's F-curves and drivers, a checksum for each data path."""
+"""Stamps of a data-block's F-curves and drivers, a checksum for each property."""
 
 LOOK = "moving_lands_look"
 """Stamp of a part of a look: a material, a lamp, a world, a scene's colour management."""
@@ -32,14 +34,39 @@ def checksum(*values: object) -> str:
     return f"{mark:08x}"
 
 
-def stamp(owner: bpy.types.ID, key: str, state: object) -> None:
-    """Note down that this state of a data-block is the add-on's."""
-    owner[key] = state
+def stamp(owner: bpy.types.ID, key: str, state: Any, part: str | None = None) -> None:
+    """Note down that this state of a data-block is the add-on's.
+
+    Parameters
+    ----------
+    owner : ID
+        The data-block.
+    key : str
+        Custom property that holds the stamp.
+    state : str or list of float
+        A checksum or a text, or numbers.
+    part : str, optional
+        Which of several stamps under this key.
+    """
+    owner[key] = state if part is None else {**owner.get(key, {}), part: state}
 
 
-def is_untouched(owner: bpy.types.ID, key: str, state: object) -> bool:
-    """Tell whether a data-block was stamped, and its state is still the stamped one."""
-    return key in owner and owner[key] == state
+def stamped(owner: bpy.types.ID, key: str, part: str | None = None) -> Any:
+    """Return the state that was stamped, or None; the parameters are those of ``stamp``."""
+    found = owner.get(key)
+    return found if part is None or found is None else found.get(part)
+
+
+def is_untouched(owner: bpy.types.ID, key: str, state: Any, part: str | None = None) -> bool:
+    """Tell whether the state of a data-block is the stamped one.
+
+    The parameters are those of ``stamp``; a state of None is that of nothing, which fits where
+    nothing was stamped. Numbers fit if they differ by less than single precision does.
+    """
+    found = stamped(owner, key, part)
+    if found is None or state is None or isinstance(state, str):
+        return bool(found == state)
+    return len(found) == len(state) and bool(np.allclose(found, state, atol=1e-5))
 
 
 def release(owner: bpy.types.ID, *keys: str) -> None:

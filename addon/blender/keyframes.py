@@ -1,12 +1,10 @@
 """Keyframes in bulk: F-curves from arrays, which never replace what an artist has changed.
 
-What is written is noted down on its owner as a checksum. A curve that was changed since, or taken
-away, no longer fits its note: it is the artist's, and stays as it is.
+Each curve is stamped (``edits.KEYS``) with a checksum of its keys. One that was changed since, or
+taken away, no longer fits its stamp: it is the artist's, and stays as it is.
 """
 
 from __future__ import annotations
-
-import zlib
 
 import bpy
 import numpy as np
@@ -14,9 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..splines import Spline
 from . import compat
-
-NOTES = "moving_lands_keys"
-"""Custom property of a data-block: the checksum of each curve as it was written."""
+from .edits import KEYS, checksum, is_untouched, release, stamp, stamped
 
 
 def key_linear(
@@ -91,18 +87,18 @@ def key_driven(
     target = variable.targets[0]
     target.id_type, target.id, target.data_path = source.id_type, source, source_path
     _fill(curve, np.asarray(inputs), np.asarray(values), None)
-    _note(owner, curve)
+    _stamp(owner, curve)
     return True
 
 
 def untouched(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
-    """Tell whether a property's keys, or those of its driver, are none of an artist's doing.
+    """Tell whether no artist has changed a property's keys, or those of its driver.
 
     Either there never were any, or they still are as they were written here.
     """
     curve = _find(owner, path, index)
-    note = owner.get(NOTES, {}).get(_name(path, index))
-    return note == (None if curve is None else _checksum(curve))
+    state = None if curve is None else _checksum(curve)
+    return is_untouched(owner, KEYS, state, _name(path, index))
 
 
 def is_keyed(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
@@ -111,11 +107,11 @@ def is_keyed(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
 
 
 def forget(owner: bpy.types.ID, *paths: str) -> None:
-    """Take away all keys that were ever written here, whoever's they are by now.
+    """Take away all keys that were ever written here, also those that an artist has changed.
 
-    Those of further properties, too, none of them an array, whose paths are given.
+    The keys of further properties, too, none of them an array, whose paths are given.
     """
-    for name in {*owner.get(NOTES, {}), *(_name(path, 0) for path in paths)}:
+    for name in {*(stamped(owner, KEYS) or ()), *(_name(path, 0) for path in paths)}:
         path, _, index = name.rpartition(" ")
         curve = _find(owner, path, int(index))
         if curve is None:
@@ -124,7 +120,7 @@ def forget(owner: bpy.types.ID, *paths: str) -> None:
             owner.driver_remove(path, int(index) if _is_array(owner, path) else -1)
         else:
             compat.fcurves(owner).remove(curve)
-    owner.pop(NOTES, None)
+    release(owner, KEYS)
 
 
 def _is_array(owner: bpy.types.ID, path: str) -> bool:
@@ -140,9 +136,8 @@ def _find(owner: bpy.types.ID, path: str, index: int) -> bpy.types.FCurve | None
     return compat.fcurves(owner).find(path, index=index) if animation.action else None
 
 
-def _note(owner: bpy.types.ID, curve: bpy.types.FCurve) -> None:
-    name = _name(curve.data_path, curve.array_index)
-    owner[NOTES] = {**owner.get(NOTES, {}), name: _checksum(curve)}
+def _stamp(owner: bpy.types.ID, curve: bpy.types.FCurve) -> None:
+    stamp(owner, KEYS, _checksum(curve), _name(curve.data_path, curve.array_index))
 
 
 def _name(path: str, index: int) -> str:
@@ -152,15 +147,15 @@ def _name(path: str, index: int) -> str:
 def _checksum(curve: bpy.types.FCurve) -> str:
     """Return what tells one set of keys from another."""
     points = curve.keyframe_points
-    numbers = np.empty(2 * len(points), np.float32)
-    mark = zlib.crc32(repr((curve.mute, len(curve.modifiers), curve.extrapolation)).encode())
+    placed = []
     for field in ("co", "handle_left", "handle_right"):
+        numbers = np.empty(2 * len(points), np.float32)
         points.foreach_get(field, numbers)
-        mark = zlib.crc32(numbers.tobytes(), mark)
+        placed.append(numbers.tobytes())
     kinds = [(p.interpolation, p.handle_left_type, p.handle_right_type) for p in points]
     if curve.driver:
         kinds.append((curve.driver.type, curve.driver.expression))
-    return f"{zlib.crc32(repr(kinds).encode(), mark):08x}"
+    return checksum((curve.mute, len(curve.modifiers), curve.extrapolation), *placed, kinds)
 
 
 def _write(
@@ -176,7 +171,7 @@ def _write(
     curves = compat.fcurves(owner)
     curve = curves.find(path, index=index) or curves.new(path, index=index)
     _fill(curve, frames, values, slopes)
-    _note(owner, curve)
+    _stamp(owner, curve)
     return True
 
 

@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 
 from ..blender import edits
-from ..blender.keyframes import NOTES, key_driven, untouched
+from ..blender.keyframes import key_driven, untouched
 from ..blender.rays import only_seen
 from ..nodes.graph import Graph
 from ..nodes.interface import Input
@@ -249,7 +249,7 @@ def _frames(keys: bpy.types.Key) -> np.ndarray:
 def _hand_over(before: bpy.types.Key, keys: bpy.types.Key) -> None:
     """Give new shape keys the timing of others, an artist's or ours."""
     keys.eval_time = before.eval_time
-    keys[NOTES] = {**before.get(NOTES, {})}
+    keys[edits.KEYS] = {**before.get(edits.KEYS, {})}
     if before.animation_data is None:
         return
     animation = keys.animation_data_create()
