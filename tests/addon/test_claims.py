@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from addon.claims import Claims
+from addon.render.claims import Claims
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 with Claims() as mine:
     for file in mine.share([folder / f"{n}.png" for n in range(30)]):
