@@ -19,6 +19,7 @@ from .. import overlays
 from ..camera.objects import measured_takes
 from ..nodes.color import decode
 from ..progress import quiet
+from ..render.opening import open_blend
 from ..shot.parts import MARK, in_scene, made_with, parts
 from .gates import Gate, judge_still, luma, read_still
 
@@ -40,12 +41,7 @@ def open_shot(blend: Path) -> bpy.types.Scene:
     ValueError
         Where the file is none.
     """
-    try:
-        with quiet():
-            bpy.ops.wm.open_mainfile(filepath=str(blend.resolve()), load_ui=False)
-    except RuntimeError:
-        raise ValueError(f"{blend}: not a .blend file that this Blender can open.") from None
-    scene = bpy.context.scene
+    scene = open_blend(blend)
     there = parts(scene)
     if "Land" not in there or "Camera" not in there:
         raise ValueError(f"{blend}: no shot with a land and a camera in its scene.")

@@ -18,6 +18,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..files import replace
+
 HEADER = struct.Struct("<12siiffi")
 """Signature, version, points, first frame, frames a sample, samples."""
 
@@ -86,7 +88,7 @@ def writing(
                 yield (index + 1) / count
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,10 +1,11 @@
-"""Who makes which file, where several processes and machines share the work of one folder.
+"""Lock files by which processes, on one machine or several, share a folder of frames.
 
-A claim is a file beside what is to be made, which only one process can create. While its owner
-lives it touches the claim every few seconds; one that nobody touches is a dead owner's, and can be
-followed by a next one: `.0003.png.1.claim`, then `.0003.png.2.claim`; the latest counts. No claim
-but one's own is removed before the file is there, so no two that live ever hold the same file.
-Clocks of machines are not compared: a claim's age is how long this process has seen it unchanged.
+A claim is a file beside the one that is to be made, which only one process can create. While that
+process lives, it touches its claim every few seconds. A claim that nobody touches belongs to a dead
+process; the next process then makes a claim of the next number: `.0003.png.1.claim`, then
+`.0003.png.2.claim`. The highest number counts. Until the file is there a process removes no claim
+but its own, so no two living processes ever hold the same file. Clocks of machines are not
+compared: a claim's age is how long this process has seen it unchanged.
 
 No bpy here.
 """
@@ -22,23 +23,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ..files import remove
+
 BEAT = 5.0
-"""Seconds between two touches of a claim."""
+"""Seconds between two touches of a claim by its owner."""
 
 SILENCE = 30.0
 """Seconds without a touch after which its owner counts as dead."""
 
 LOOK = 0.5
-"""Seconds between two looks at what others make."""
+"""Seconds between two looks at what other processes have made."""
 
 
 class Claims:
-    """What a process has to do with the work; a context manager that lets go of what it holds.
+    """Lock files by which processes share a folder of frames.
+
+    A context manager: at its end the claim that this process still holds is removed.
 
     Parameters
     ----------
     waiting : callable
-        Called each time there is nothing to do but wait for others.
+        Called each time there is nothing to do but wait for other processes.
     """
 
     def __init__(self, waiting: Callable[[], None] = lambda: None) -> None:
@@ -60,14 +65,14 @@ class Claims:
     def share(
         self, files: Sequence[Path], count: Callable[[int], None] = lambda _: None
     ) -> Iterator[Path]:
-        """Yield the files that this process is to make, one by one, until all are there.
+        """Yield the files that this process is to make, one by one, until all files are there.
 
         Parameters
         ----------
         files : sequence of Path
             In one folder. Each that is yielded must have been made when the next is asked for.
         count : callable
-            Told how many of them are there, whoever made them.
+            Called with how many of them are there, whoever made them.
         """
         while files:
             there = set(os.listdir(files[0].parent))
@@ -86,7 +91,7 @@ class Claims:
                 time.sleep(LOOK)
 
     def _take(self, file: Path, latest: int) -> bool:
-        """Claim a file, unless somebody who lives has claimed it, or it is there."""
+        """Claim a file, unless a living process has claimed it, or the file is there."""
         if latest and not self._is_dead(_claim(file, latest)):
             return False
         claim = self._held = _claim(file, latest + 1)  # before it is there: see _let_go
@@ -96,6 +101,11 @@ class Claims:
         except FileExistsError:
             self._held = None
             return False
+        except PermissionError:  # on Windows also: another process is just removing its own
+            self._held = None
+            if os.name == "nt":
+                return False
+            raise
         if file.exists():  # since we looked
             self._let_go()
         return self._held is not None
@@ -116,9 +126,12 @@ class Claims:
         return now - since > SILENCE
 
     def _let_go(self) -> None:
-        """Remove the claim that is held; interrupted while it was made, it may be another's."""
+        """Remove the claim that is held, unless it is another's after all.
+
+        That can be where this process was interrupted while it made the claim.
+        """
         if self._held and self._held.exists() and self._held.read_text() in ("", _owner()):
-            self._held.unlink(missing_ok=True)
+            remove(self._held)
         self._held = None
 
     def _beat(self) -> None:
@@ -129,16 +142,16 @@ class Claims:
 
 
 def unfinished(file: Path) -> Path:
-    """Return where this process writes a file before it is moved to its place, whole."""
+    """Return where this process writes a file, before it moves the complete file to its place."""
     return file.with_name(f".{file.name}.{os.getpid()}.writing{file.suffix}")
 
 
-def _claim(file: Path, generation: int) -> Path:
-    return file.with_name(f".{file.name}.{generation}.claim")
+def _claim(file: Path, number: int) -> Path:
+    return file.with_name(f".{file.name}.{number}.claim")
 
 
 def _latest(names: set[str]) -> dict[str, int]:
-    """Return the latest generation of the claims among a folder's names, by what they claim."""
+    """Return the highest number of the claims among a folder's names, for each claimed file."""
     found: dict[str, int] = {}
     for name in names:
         if claim := re.fullmatch(r"\.(.+)\.(\d+)\.claim", name):
@@ -151,7 +164,7 @@ def _owner() -> str:
 
 
 def _machine() -> str:
-    """Return what tells the processes' numbers here from those of others: host and container."""
+    """Return the host and container within which a process's number means one process."""
     try:
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
@@ -159,7 +172,7 @@ def _machine() -> str:
 
 
 def _has_ended(owner: str) -> bool:
-    """Return whether a claim's owner was a process of this machine that is no more."""
+    """Return whether a claim's owner was a process of this machine that has ended."""
     try:
         known = json.loads(owner)
         machine, process = known["machine"], int(known["process"])
@@ -177,6 +190,7 @@ def _has_ended(owner: str) -> bool:
 
 
 def _clear(file: Path) -> None:
-    """Remove the claims on a file that is made, and what dead processes left of it."""
+    """Remove the claims on a file that is complete, and half files of dead processes."""
     for old in file.parent.glob(f".{glob.escape(file.name)}.*"):
-        old.unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # it is in use, and does no harm
+            remove(old)

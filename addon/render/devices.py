@@ -1,6 +1,7 @@
 """What Cycles can render on here: listed for a person, and chosen for a render.
 
-Nothing is saved by either: a .blend says nothing about the machine that renders it.
+To look for GPUs starts the driver of each kind. That takes a moment, so it is done once in a
+session and when asked for, never by a panel that is drawn (``known``).
 """
 
 from __future__ import annotations
@@ -8,8 +9,6 @@ from __future__ import annotations
 import functools
 
 import bpy
-
-from ..overlays import scenes_of
 
 BACKENDS = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL", "CPU")
 """What Cycles computes with, the fastest first."""
@@ -25,8 +24,7 @@ def found() -> dict[str, str]:
 
     A GPU may be there more than once, for each backend that can drive it.
     """
-    preferences = bpy.context.preferences.addons["cycles"].preferences
-    there = {}
+    preferences, there = _preferences(), {}
     for backend in BACKENDS:
         devices = preferences.get_devices_for_type(backend)
         if names := [device.name for device in devices if device.type == backend]:
@@ -34,8 +32,29 @@ def found() -> dict[str, str]:
     return there
 
 
+def known() -> dict[str, str] | None:
+    """Return what ``found`` returned; None where it has not been called: a panel may ask."""
+    return found() if found.cache_info().currsize else None
+
+
+def use_best(scene: bpy.types.Scene) -> None:
+    """Let a scene render on a GPU where this Blender has one to use; a panel's F12, too.
+
+    What an artist has chosen in the preferences stays. Where nothing is chosen there yet, the best
+    of ``found`` is, for this session. Without a GPU nothing changes.
+    """
+    backend = next(iter(found()))
+    if backend == "CPU":
+        return
+    preferences = _preferences()
+    if preferences.get_compute_device_type() == "NONE":
+        _enable(backend)
+    if preferences.has_active_device():
+        scene.cycles.device = "GPU"
+
+
 def choose(scene: bpy.types.Scene, asked: str = "auto") -> str:
-    """Set what Cycles renders on, and say what it is.
+    """Set what Cycles renders on in this session, and say what it is.
 
     Parameters
     ----------
@@ -63,13 +82,21 @@ def choose(scene: bpy.types.Scene, asked: str = "auto") -> str:
     if backend not in there:
         listed = "; ".join(f"{b.lower()} ({names})" for b, names in there.items())
         raise DeviceError(f"device {asked}: Blender finds no such hardware here, only {listed}.")
-    for rendered in (scene, *scenes_of(scene)):
-        rendered.cycles.device = "CPU" if backend == "CPU" else "GPU"
+    scene.cycles.device = "CPU" if backend == "CPU" else "GPU"
     if backend != "CPU":
-        preferences = bpy.context.preferences.addons["cycles"].preferences
-        preferences.compute_device_type = backend
-        preferences.refresh_devices()
-        for device in preferences.devices:
-            device.use = device.type == backend
+        _enable(backend)
         scene.cycles.denoising_use_gpu = True
     return f"{backend}: {there[backend]}"
+
+
+def _enable(backend: str) -> None:
+    """Let this session's Cycles compute on all devices of a backend, and on nothing else."""
+    preferences = _preferences()
+    preferences.compute_device_type = backend
+    preferences.refresh_devices()
+    for device in preferences.devices:
+        device.use = device.type == backend
+
+
+def _preferences() -> bpy.types.AddonPreferences:
+    return bpy.context.preferences.addons["cycles"].preferences

@@ -9,13 +9,13 @@ Pictures that an artist has set up in the same kind of file stay as they are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
 from ..blender import compat
+from ..files import remove, replace
 from ..progress import uninterrupted
 from .claims import unfinished
 
@@ -103,13 +103,13 @@ def encode(
             bpy.ops.render.render(animation=True, scene=film.name)
         if not partial.exists():
             raise EncodeError(f"{path}: Blender wrote no film.")
-        os.replace(partial, path)
+        replace(partial, path)
     except RuntimeError as error:  # the encoder's own words
         raise EncodeError(f"{path}: {str(error).removeprefix('Error: ').strip()}.") from None
     finally:
         bpy.app.handlers.render_write.remove(wrote)
         bpy.data.scenes.remove(film)
-        partial.unlink(missing_ok=True)
+        remove(partial)
 
 
 def _lay_out(film: bpy.types.Scene, frames: list[Path]) -> None:

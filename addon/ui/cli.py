@@ -20,9 +20,9 @@ from ..judge import film as judge_film
 from ..judge import gates as judge
 from ..judge import shot as judge_shot
 from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
-from ..render import encode
-from ..render import frames as render
+from ..render import encode, folder, frames
 from ..render.claims import Claims
+from ..render.job import RenderJob, prepare
 from ..render.quality import QUALITIES
 from ..sequence.format import SequenceError
 from ..sequence.memory import cache_size
@@ -148,20 +148,23 @@ def _build(options: argparse.Namespace) -> None:
 
 def _render(options: argparse.Namespace) -> None:
     blend = _shot(options.file)
-    take = render.prepare(blend, options.output, options.device, options.quality, options.format)
+    job = prepare(blend, options.output, options.device, options.quality, options.format)
+    for remark in job.remarks:
+        tell("remark", message=remark)
+        say(remark)
     if options.threads:
-        take.scene.render.threads_mode, take.scene.render.threads = "FIXED", options.threads
-    asked = _asked(take, options.frames)
+        job.scene.render.threads_mode, job.scene.render.threads = "FIXED", options.threads
+    asked = _asked(job, options.frames)
     if options.estimate:
-        _estimate(take, blend, asked)
+        _estimate(job, blend, asked)
         return
-    render.open_folder(take, blend, options.restart, asked)
+    folder.open_folder(job, options.restart, asked)
     if options.missing:
-        _missing(take, asked)
+        _missing(job, asked)
         return
     with Claims(_say_waiting) as claims:
-        made = _make(take, asked, claims)
-    file = take.film if take.film and take.film.exists() else take.folder
+        made = _make(job, asked, claims)
+    file = job.film if job.film and job.film.exists() else job.folder
     tell("done", file=str(file), rendered=made)
     say(f"{file}: done.")
 
@@ -176,34 +179,34 @@ def _shot(file: Path) -> Path:
     return blend
 
 
-def _asked(take: render.Take, frames: list[int] | None) -> list[int]:
+def _asked(job: RenderJob, numbers: list[int] | None) -> list[int]:
     """Return the frames of a shot that are asked for, by default all."""
-    asked = [frame for frame in take.frames if frames is None or frame in frames]
+    asked = [frame for frame in job.frames if numbers is None or frame in numbers]
     if not asked:
-        given = f"{min(frames)} to {max(frames)}"
+        given = f"{min(numbers)} to {max(numbers)}"
         raise ValueError(
-            f"--frames {given}: the shot's are {min(take.frames)} to {max(take.frames)}."
+            f"--frames {given}: the shot's are {min(job.frames)} to {max(job.frames)}."
         )
     return asked
 
 
-def _make(take: render.Take, asked: list[int], claims: Claims) -> int:
+def _make(job: RenderJob, asked: list[int], claims: Claims) -> int:
     """Render and encode what is missing; return how many of the frames this process rendered."""
-    missing, whole = take.missing(asked), len(asked) == len(take.frames)
-    wants_poster = whole and take.poster and not take.poster.exists()
+    missing, whole = job.missing(asked), len(asked) == len(job.frames)
+    wants_poster = whole and job.poster and not job.poster.exists()
     if missing or wants_poster:
-        say(f"Rendering on {take.device}.")
+        say(f"Rendering on {job.device}.")
     count = Counter("rendering", len(asked), len(asked) - len(missing))
     with quiet():
-        made = render.render_frames(take, asked, claims, count.reach)
+        made = frames.render_frames(job, asked, claims, count.reach)
     if wants_poster:
         announce("rendering the poster")
         with quiet():
-            render.render_poster(take, claims)
-    if take.film and not take.film.exists() and not take.missing(list(take.frames)):
-        count = Counter("encoding", len(take.frames))
+            frames.render_poster(job, claims)
+    if job.film and not job.film.exists() and not job.missing(list(job.frames)):
+        count = Counter("encoding", len(job.frames))
         with quiet():
-            render.encode_film(take, claims, count.step)
+            frames.encode_film(job, claims, count.step)
     return made
 
 
@@ -213,27 +216,27 @@ def _say_waiting() -> None:
     print("\nOthers are rendering the rest: waiting for it.", file=sys.stderr)
 
 
-def _estimate(take: render.Take, blend: Path, asked: list[int]) -> None:
+def _estimate(job: RenderJob, blend: Path, asked: list[int]) -> None:
     """Say how long the frames take that are not there yet."""
-    fits = render.version_of(take.folder) == take.version
-    missing = take.missing(asked) if fits else asked
+    fits = folder.fits(job)
+    missing = job.missing(asked) if fits else asked
     announce("estimating")
     with quiet():
-        each = render.estimate(take.scene)
+        each = frames.estimate(job.scene)
     left = {"total": len(asked), "seconds_left": each * len(missing)}
     tell("progress", label="estimate", done=len(asked) - len(missing), **left)
     tell("done", file=str(blend))
     took = f"{clock(each * len(missing))} for {len(missing)} frames, {each:.2f} s each"
-    say(f"{blend}: about {took}, on {take.device}.")
+    say(f"{blend}: about {took}, on {job.device}.")
 
 
-def _missing(take: render.Take, asked: list[int]) -> None:
+def _missing(job: RenderJob, asked: list[int]) -> None:
     """Say which frames are missing, and which files beside the .blend they are made of."""
-    frames = take.missing(asked)
+    missing = job.missing(asked)
     files = [path[2:] for path in bpy.utils.blend_paths(absolute=False) if path.startswith("//")]
-    tell("missing", frames=frames, files=files)
-    tell("done", file=str(take.folder))
-    say(" ".join(map(str, frames)) or "none")
+    tell("missing", frames=missing, files=files)
+    tell("done", file=str(job.folder))
+    say(" ".join(map(str, missing)) or "none")
 
 
 def _judge(options: argparse.Namespace) -> int:

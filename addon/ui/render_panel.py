@@ -8,15 +8,14 @@ was then. Samples, sizes and frames are the scene's own; ours is only what Blend
 from __future__ import annotations
 
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from ..progress import clock
-from ..render import devices, quality
-from ..render import frames as render
+from ..render import copies, devices, folder, quality
+from ..render.opening import shot_scene
 from .compute_job import INTERVAL
 from .drawing import redraw, sentence
 from .process import Job
@@ -118,29 +117,10 @@ def _command(*words: str) -> tuple[list[str], Path | None]:
     return [sys.executable, "-m", "addon", *words], Path(__file__).parents[2]
 
 
-def _copy(kind: str) -> Path | None:
-    """Return where the copy of this .blend lies, if it has a place of its own."""
-    if not bpy.data.is_saved:
-        return None
-    original = Path(bpy.data.filepath)
-    return original.with_stem(original.stem + kind)
-
-
 def _unfinished() -> Path | None:
     """Return the copy of this .blend whose render was not finished."""
-    copy = _copy(render.COPY)
-    if copy is None and _work and _work.is_copy and not _work.estimates:
-        copy = _work.blend
-    return copy if copy and copy.exists() else None
-
-
-def _saved(kind: str) -> Path:
-    """Return a file that holds the shot as it is now: the .blend itself, or a copy."""
-    if bpy.data.is_saved and not bpy.data.is_dirty:
-        return Path(bpy.data.filepath)
-    copy = _copy(kind) or Path(tempfile.mkdtemp(prefix="moving_lands_"), f"untitled{kind}.blend")
-    bpy.ops.wm.save_as_mainfile(filepath=str(copy), copy=True)
-    return copy
+    last = _work.blend if _work and _work.is_copy and not _work.estimates else None
+    return next((copy for copy in (copies.beside(), last) if copy and copy.exists()), None)
 
 
 def _run(context: bpy.types.Context, blend: Path, *words: str) -> Work:
@@ -151,7 +131,7 @@ def _run(context: bpy.types.Context, blend: Path, *words: str) -> Work:
     return Work(Job(command, None, folder), blend, is_copy, "--estimate" in words)
 
 
-def folder(scene: bpy.types.Scene) -> Path | None:
+def frames_folder(scene: bpy.types.Scene) -> Path | None:
     """Return the folder of a scene's frames, where it has a place already."""
     if scene.render.filepath.startswith("//") and not bpy.data.is_saved:
         return _work.blend.parent if _work else None
@@ -266,7 +246,7 @@ class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         restart = ["--restart"] if self.restart else []
         try:
-            blend = _unfinished() if self.resume else _saved(render.COPY)
+            blend = _unfinished() if self.resume else copies.saved()
             if blend is None:
                 raise ValueError("There is no cancelled render of this shot to go on with.")
             _begin(_run(context, blend, *restart))
@@ -278,11 +258,8 @@ class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
 
 def _shows_another_version(scene: bpy.types.Scene) -> bool:
     """Return whether the frames that are there are not of the shot as it is now."""
-    there = folder(scene)
-    known = render.version_of(there) if there else None
-    if known is None:
-        return False
-    return bpy.data.is_dirty or known.get("blend") != render.digest(Path(bpy.data.filepath))
+    there = frames_folder(scene)
+    return there is not None and folder.shows_another(there, shot_scene(scene))
 
 
 class MOVING_LANDS_OT_estimate(OneAtATime, bpy.types.Operator):
@@ -296,7 +273,7 @@ class MOVING_LANDS_OT_estimate(OneAtATime, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            _begin(_run(context, _saved(ESTIMATE), "--estimate"))
+            _begin(_run(context, copies.saved(ESTIMATE), "--estimate"))
         except (ValueError, OSError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -328,14 +305,14 @@ class MOVING_LANDS_OT_open_folder(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        there = folder(context.scene)
+        there = frames_folder(context.scene)
         if there is None or not there.is_dir():
             cls.poll_message_set("Nothing is rendered yet.")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return bpy.ops.wm.path_open(filepath=str(folder(context.scene)))
+        return bpy.ops.wm.path_open(filepath=str(frames_folder(context.scene)))
 
 
 class MOVING_LANDS_PT_render(bpy.types.Panel):

@@ -1,10 +1,12 @@
 """Rendering: devices, qualities, formats, estimates, and machines that share a folder."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,8 +16,10 @@ import pytest
 
 from addon.judge import gates as judge
 from addon.land import mesh_cache as cache
-from addon.render import devices, encode, quality
-from addon.render import frames as render
+from addon.render import copies, devices, encode, quality
+from addon.render.frames import estimate, render_frame
+from addon.render.job import prepare
+from addon.render.signature import signature
 from addon.shot import parts as shots
 from addon.ui import cli, preferences
 
@@ -159,6 +163,161 @@ def test_the_device_that_is_taken_is_real(empty):
         devices.choose(scene, absent.lower())
 
 
+# Versions
+
+
+def times(folder):
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob("frames/*.png")}
+
+
+def test_a_save_that_changes_nothing_seen_keeps_the_frames(shot, command_line):
+    words = ("render", shot, "--device", "cpu")
+    command_line(*words)
+    before, film = times(shot.parent), shot.with_suffix(".mp4").stat().st_mtime_ns
+
+    def look_around(scene):
+        scene.frame_set(3)
+        for thing in scene.objects:
+            thing.select_set(True)
+        bpy.context.window.scene = bpy.data.scenes.new("Other")
+
+    altered(shot, look_around)
+    command_line(*words)
+    assert times(shot.parent) == before
+    assert shot.with_suffix(".mp4").stat().st_mtime_ns == film
+
+
+def test_a_longer_film_keeps_its_frames_and_is_encoded_anew(shot, command_line):
+    words = ("render", shot, "--device", "cpu")
+    command_line(*words)
+    before = times(shot.parent)
+    altered(shot, lambda scene: setattr(scene, "frame_end", 5))
+    command_line(*words)
+    after = times(shot.parent)
+    assert after.keys() - before.keys() == {"0005.png"}
+    assert {name: after[name] for name in before} == before
+    assert film_facts(shot.with_suffix(".mp4"))[0] == 5
+
+
+def test_another_poster_is_made_alone(shot, command_line):
+    words = ("render", shot, "--device", "cpu")
+    command_line(*words)
+    before = times(shot.parent)
+
+    def later(scene):
+        scene[shots.MARK]["poster_width"] = 32
+
+    altered(shot, later)
+    command_line(*words)
+    assert times(shot.parent) == before
+    assert judge.read_still(shot.parent / "poster.png").shape == (18, 32, 3)
+
+
+def test_copies_of_a_shot_in_two_folders_agree(shot, tmp_path, command_line):
+    out = tmp_path / "out"
+    command_line("render", shot, "-o", out, "--frames", "1-2", "--device", "cpu")
+    before = times(out)
+    elsewhere = tmp_path / "elsewhere" / "another.blend"
+    elsewhere.parent.mkdir()
+    shutil.copy(shot, elsewhere)
+    command_line("render", elsewhere, "-o", out, "--device", "cpu")
+    assert {name: time for name, time in times(out).items() if name in before} == before
+    assert len(times(out)) == 4
+
+
+def earlier(record, **changes):
+    """Make a record what earlier versions wrote: a digest of the .blend, not of what it shows."""
+    known = json.loads(record.read_text())
+    kept = {key: known[key] for key in ("blend", "Blender", "quality", "pictures")}
+    record.write_text(json.dumps(kept | changes))
+
+
+def test_frames_of_an_earlier_moving_lands_go_on_where_the_blend_is_the_same(shot, command_line):
+    words = ("render", shot, "--device", "cpu")
+    command_line(*words, "--frames", "1-2")
+    before = times(shot.parent)
+    earlier(shot.parent / "frames/shot.json")
+    command_line(*words)
+    assert {name: time for name, time in times(shot.parent).items() if name in before} == before
+    altered(shot, lambda scene: scene.frame_set(2))
+    command_line(*words)  # from now on it is known what they show
+    earlier(shot.parent / "frames/shot.json", blend="0" * 64)
+    refused = command_line(*words, expect=2).stderr
+    assert "an earlier Moving Lands has rendered them, and could not tell" in refused
+
+
+# Places that cannot be written to
+
+
+@pytest.fixture
+def read_only(blend):
+    """A shot with a cache, in a folder where nothing can be written, not even by root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("a folder cannot be made read-only like this")
+    folder = Path(tempfile.mkdtemp())
+    path = Path(shutil.copy(blend, folder))
+    (folder / "beside.pc2").write_bytes(b"POINTCACHE2\0")
+
+    def cached(scene):
+        modifier = shots.parts(scene)["Land"].modifiers.new("Cache", "MESH_CACHE")
+        modifier.cache_format, modifier.filepath = "PC2", "//beside.pc2"
+
+    altered(path, cached)
+    folder.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(NOBODY)
+    yield path
+    if is_root:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+NOBODY = 65534
+
+
+def test_frames_that_have_no_place_are_refused_in_one_sentence(read_only, capfd):
+    assert cli.main(["render", str(read_only), "--device", "cpu"]) == 2
+    refused = capfd.readouterr().err
+    frames = read_only.parent / "frames"
+    assert f"{frames} cannot be written to (Permission denied): give a folder with -o." in refused
+
+
+def test_a_copy_that_has_no_place_lies_in_a_temporary_folder_and_finds_its_files(read_only):
+    before = signature(bpy.context.scene)
+    bpy.context.scene.render.resolution_percentage = 50
+    output = bpy.context.scene.render.filepath
+    bpy.ops.ed.undo_push(message="an edit")
+    copy = copies.saved()
+    assert copy.name == "tiny.rendering.blend"
+    assert bpy.context.scene.render.filepath == output
+    assert copy.parent != read_only.parent
+    bpy.ops.wm.open_mainfile(filepath=str(copy))
+    scene = bpy.context.scene
+    (cache,) = [m for m in shots.parts(scene)["Land"].modifiers if m.type == "MESH_CACHE"]
+    assert Path(bpy.path.abspath(cache.filepath)).resolve() == read_only.with_name("beside.pc2")
+    scene.render.resolution_percentage = 100
+    assert signature(scene) == before
+    assert prepare(copy, device="cpu").folder == read_only.parent / "frames"
+    shutil.rmtree(copy.parent)
+
+
+# Denoising
+
+
+def test_a_blender_without_a_denoiser_takes_more_samples(shot, monkeypatch):
+    monkeypatch.setattr(quality, "has_denoiser", lambda scene: False)
+    altered(shot, lambda scene: setattr(scene.cycles, "samples", 6))
+    job = prepare(shot, device="cpu")
+    assert (job.scene.cycles.samples, job.scene.cycles.use_denoising) == (96, False)
+    assert job.remarks == (
+        "This Blender has no denoiser: 96 samples are taken instead of 6, so that the pictures "
+        "are less grainy.",
+    )
+    assert job.how["denoiser"] == "none"
+
+
 # Qualities
 
 
@@ -191,10 +350,10 @@ def test_an_artists_values_hold_unless_a_quality_is_asked_for(shot):
         scene.cycles.use_denoising, scene.render.use_motion_blur = False, True
 
     altered(shot, own)
-    scene = render.prepare(shot, device="cpu").scene
+    scene = prepare(shot, device="cpu").scene
     assert (scene.cycles.samples, scene.render.resolution_percentage) == (3, 50)
     assert (scene.cycles.use_denoising, scene.render.use_motion_blur) == (False, True)
-    scene = render.prepare(shot, device="cpu", named_quality="draft").scene
+    scene = prepare(shot, device="cpu", named_quality="draft").scene
     assert scene.cycles.samples == quality.QUALITIES["draft"].samples
 
 
@@ -316,9 +475,9 @@ def test_an_artists_exr_stays_as_it_is(shot):
         scene.render.image_settings.color_depth = "32"
 
     altered(shot, own)
-    take = render.prepare(shot, device="cpu")
-    assert (take.format, take.film) == ("exr", None)
-    assert take.scene.render.image_settings.color_depth == "32"
+    job = prepare(shot, device="cpu")
+    assert (job.format, job.film) == ("exr", None)
+    assert job.scene.render.image_settings.color_depth == "32"
 
 
 def test_a_codec_that_is_not_there(empty, monkeypatch):
@@ -355,11 +514,11 @@ def test_an_estimate_is_about_right(shot):
         scene.cycles.samples, scene.cycles.use_adaptive_sampling = 32, False
 
     altered(shot, slower)
-    take = render.prepare(shot, device="cpu")
-    estimated = render.estimate(take.scene)
-    assert take.scene.render.resolution_percentage == 100
+    job = prepare(shot, device="cpu")
+    estimated = estimate(job.scene)
+    assert job.scene.render.resolution_percentage == 100
     start = time.perf_counter()
-    render.render_frame(take.scene, 3, shot.parent / "frame.png")
+    render_frame(job.scene, 3, shot.parent / "frame.png")
     assert estimated == pytest.approx(time.perf_counter() - start, rel=0.7)
 
 

@@ -10,8 +10,9 @@ import pytest
 
 import addon
 from addon.judge import gates as judge
-from addon.render import frames as render
-from addon.render import quality
+from addon.render import copies, quality
+from addon.render.folder import record_of
+from addon.render.signature import content
 from addon.ui import render_panel
 
 
@@ -62,7 +63,7 @@ def test_the_saved_blend_is_rendered_itself(shot):
     assert names(shot.parent) == ["frames", "poster.png", "tiny.blend", "tiny.mp4"]
     assert "rendering" in labels
     if not bpy.data.is_dirty:  # as 4.5 always is without a window
-        assert render.version_of(shot.parent / "frames")["blend"] == render.digest(shot)
+        assert record_of(shot.parent / "frames")["blend"] == content(shot)
 
 
 def test_what_is_not_saved_is_rendered_from_a_copy_that_goes(shot):
@@ -79,7 +80,7 @@ def test_what_is_not_saved_is_rendered_from_a_copy_that_goes(shot):
 
 
 def test_a_blend_without_a_place_is_rendered_in_a_temporary_folder(shot, tmp_path, monkeypatch):
-    monkeypatch.setattr(render_panel.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(copies.tempfile, "tempdir", str(tmp_path))
     content = bpy.data.filepath
     bpy.ops.wm.read_homefile(use_empty=True)
     with bpy.data.libraries.load(content) as (there, here):
@@ -93,7 +94,7 @@ def test_a_blend_without_a_place_is_rendered_in_a_temporary_folder(shot, tmp_pat
     folder = work.blend.parent
     assert folder.parent == tmp_path
     assert names(folder) == ["frames", "poster.png", "untitled.mp4"]
-    assert render_panel.folder(bpy.context.scene) == folder
+    assert render_panel.frames_folder(bpy.context.scene) == folder
 
 
 def test_a_cancelled_render_is_resumed_as_the_shot_was(shot):

@@ -54,14 +54,16 @@ def bench() -> Iterator[Row]:
 
 
 def _ours(shot: Path, folder: Path) -> None:
-    from addon.render import frames as render
     from addon.render.claims import Claims
+    from addon.render.folder import open_folder
+    from addon.render.frames import render_frames
+    from addon.render.job import prepare
 
-    take = render.prepare(shot, folder, device="cpu")
-    asked = list(take.frames)
-    render.open_folder(take, shot, False, asked)
+    job = prepare(shot, folder, device="cpu")
+    asked = list(job.frames)
+    open_folder(job, False, asked)
     with Claims() as claims:
-        render.render_frames(take, asked, claims, lambda _: None)
+        render_frames(job, asked, claims, lambda _: None)
 
 
 def _plain(shot: Path, folder: Path) -> None:

@@ -97,15 +97,17 @@ def test_another_picture_of_the_same_surfaces_computes_nothing(copy):
     assert all(after[name] != before[name] for name in ("film/tiny.mp4", "film/poster.png"))
 
 
-def touch(blend):
+def save_again(blend, change=""):
     """Do what an artist's saving does: other bytes, and a shot that opens."""
-    with open(blend, "ab") as file:
-        file.write(b"\0")
+    script = f"import sys, bpy; bpy.ops.wm.open_mainfile(filepath=sys.argv[1]); {change}"
+    script += "\nbpy.ops.wm.save_as_mainfile(filepath=sys.argv[1], compress=False)"
+    command = [sys.executable, "-c", script, str(blend)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("words", [(), ("--restart",)])
 def test_an_artists_shot_is_never_replaced(copy, capfd, words):
-    touch(copy / "film/tiny.blend")
+    save_again(copy / "film/tiny.blend")
     change_recipe(copy, "seconds = 1.0", "seconds = 2.0")
     before = times(copy)
     assert film(copy, *words) == 2
@@ -113,8 +115,17 @@ def test_an_artists_shot_is_never_replaced(copy, capfd, words):
     assert times(copy) == before
 
 
+def test_a_shot_that_was_only_saved_again_keeps_its_frames(copy):
+    save_again(copy / "film/tiny.blend")
+    before = times(copy)
+    assert film(copy) == 0
+    after = times(copy)
+    record = "film/frames/shot.json"
+    assert {name for name in after if after[name] != before.get(name)} <= {record}
+
+
 def test_frames_of_a_shot_that_was_worked_on_are_not_mixed(copy, capfd):
-    touch(copy / "film/tiny.blend")
+    save_again(copy / "film/tiny.blend", "bpy.context.scene.camera.data.lens = 20.0")
     before = times(copy)
     assert film(copy) == 2
     assert "frames of another version" in capfd.readouterr().err
