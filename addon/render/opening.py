@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from ..overlays.compositing import OF
+from ..blender.parts import OVERLAYS_OF
 from ..progress import quiet
 from ..shot.parts import in_scene
 
@@ -33,7 +33,7 @@ def shot_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
 
     Of overlays it is the scene that they lie over.
     """
-    scene = scene.get(OF) or scene
+    scene = scene.get(OVERLAYS_OF) or scene
     if in_scene(scene):
         return scene
     return next((other for other in bpy.data.scenes if in_scene(other)), scene)
