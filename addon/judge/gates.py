@@ -14,8 +14,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-BLACK = {"flesh": (25.0, 65.0), "ink": (25.0, 65.0), "fur": (0.0, 5.0), "specimen": (0.0, 100.0)}
-"""Bounds of the share of black, in percent, by look."""
+from ..look import LOOKS
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
     pixels : ndarray
         ``(height, width, 3)``, as displayed (sRGB encoded), 0 to 255.
     look : str
-        One of ``BLACK``: it decides how black the picture may be.
+        One of ``LOOKS``: it decides how black the picture may be.
 
     Returns
     -------
@@ -75,7 +74,7 @@ def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
     return [
         Gate("any channel >= 250, percent", 100 * (rgb >= 250).any(axis=1).mean(), 0, 1.5),
         Gate("luma >= 250, percent", 100 * (light >= 250).mean(), 0, 0.1),
-        Gate("luma < 6, percent", 100 * (light < 6).mean(), *BLACK[look]),
+        Gate("luma < 6, percent", 100 * (light < 6).mean(), *LOOKS[look].black),
         Gate("subject luma, 1st percentile", p1, 16, 36),
         Gate("subject luma, median", median, 90, 146),
         Gate("subject luma, 99th percentile", p99, 159, 226),

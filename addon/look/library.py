@@ -12,7 +12,7 @@ import bpy
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
-LOOKS = ASSETS / "looks.blend"
+FILE = ASSETS / "looks.blend"
 """Made by ``make_looks.py`` beside it, in 4.5, which is the oldest that opens it."""
 
 NAME = "Moving Lands"

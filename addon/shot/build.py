@@ -20,7 +20,10 @@ from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
 from ..land.mesh_cache import beside_blend
-from ..look import apply as look
+from ..look import LOOKS
+from ..look.grading import grade_world
+from ..look.lights import RIG, light_rig
+from ..look.shading import look_material
 from ..sequence import heights
 from ..sequence.reader import Sequence, open_sequence
 from ..sequence.surface import Surface
@@ -111,7 +114,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         cuts.bind(scene, made)
         if scene.world:
             scene.world.use_fake_user = True  # the artist's own: kept, though not used
-        scene.world = look.world(settings.name)
+        scene.world = grade_world(LOOKS[settings.name].grade)
         scene.frame_set(1)
     return collection
 
@@ -124,7 +127,7 @@ def _lands(
 ) -> Generator[float, None, Parts]:
     """Build the lands and what lies on them."""
     found: dict[Part, bpy.types.Object] = {}
-    material = look.material(settings.name)
+    material = look_material(LOOKS[settings.name])
     for n, given in enumerate(shown):
         begin, between, end = shares(n, len(shown))
         surface.check_memory(given, bool(caches[n]))
@@ -160,8 +163,8 @@ def _scenery(
         bead.parent = lands[Part("Land", given.name)]
         made |= {Part("Bead", given.name): bead}
         if beside or n == 0:
-            lamps = look.lights(settings.name, scale.relief, lens[cuts.TAKE]["azimuth"])
-            lamps["Light Rig"].location.x = n * BESIDE * WIDTH
+            lamps = light_rig(LOOKS[settings.name], scale.relief, lens[cuts.TAKE]["azimuth"])
+            lamps[RIG].location.x = n * BESIDE * WIDTH
             made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
     filming = made.get("Camera Now", lens)
     lines = len(sentences(sequence))

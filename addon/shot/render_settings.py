@@ -6,7 +6,8 @@ import bpy
 
 from ..blender import compat
 from ..blender.parts import MARK
-from ..look import apply as look
+from ..look import LOOKS
+from ..look.grading import set_view
 from .settings import Settings
 
 
@@ -30,7 +31,7 @@ def set_render(scene: bpy.types.Scene, settings: Settings) -> None:
     cycles.denoising_quality = "HIGH" if settings.samples >= 64 else "BALANCED"
     cycles.max_bounces = 2
     cycles.use_light_tree = False  # for a handful of lamps it costs more than it saves
-    look.grade(scene, settings.name)
+    set_view(scene, LOOKS[settings.name].grade)
     scene[MARK] = {
         "poster_frame": 1 + round(settings.poster_at * (settings.last_frame - 1)),
         "poster_width": settings.poster_width,

@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from ..camera.acts import FRAMING, Act, read_acts
+from ..look import LOOKS
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at", "clip_low")
 """Settings that may be zero or less; every other number must be positive."""
 
 CHOICES = {
-    "name": ("flesh", "fur", "ink", "specimen"),
+    "name": tuple(LOOKS),
     "scale": ("log", "linear", "symlog"),
     "arrange": ("side", "over"),
 }

@@ -14,11 +14,12 @@ from ..camera import objects as camera
 from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
-from ..look import apply as look
+from ..look.apply import apply_look
 from ..sequence import heights
 from ..sequence.reader import open_sequence
 from ..sequence.surface import Surface
 from ..steps import drained, within
+from ..units import WIDTH
 from .lands import fitting, paired, selected, shares
 from .parts import made_with, note, source_of
 from .settings import Settings
@@ -96,12 +97,17 @@ def updating(
         return left
 
 
-def dress(
+def change_look(
     collection: bpy.types.Collection, scene: bpy.types.Scene, name: str, overwrite: bool = False
 ) -> list[str]:
-    """Dress a shot in another look, as ``look.dress``, and note it down."""
-    kept = look.dress(collection, scene, name, overwrite)
+    """Give a shot another look, as ``apply_look``, and note it down.
+
+    World and colour management are those of a whole shot; of another only where asked to
+    overwrite.
+    """
     settings, options = made_with(collection)
+    relief, own = settings.relief * WIDTH, scene if options.whole or overwrite else None
+    kept = apply_look(name, parts_of(collection), relief, own, overwrite)
     note(collection, source_of(collection), replace(settings, name=name), options)
     return kept
 

@@ -19,6 +19,7 @@ import bpy
 from ..judge import film as judge_film
 from ..judge import gates as judge
 from ..judge import shot as judge_shot
+from ..look import LOOKS
 from ..progress import Counter, announce, clock, listened_to, quiet, say, tell
 from ..render import encode, folder, frames
 from ..render.claims import Claims
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
     judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
-    judging.add_argument("--look", choices=tuple(judge.BLACK), help="by default a shot's, or flesh")
+    judging.add_argument("--look", choices=tuple(LOOKS), help="by default a shot's, or flesh")
     judging.add_argument("--sheet", action="store_true", help="twelve frames of a film, beside it")
     judging.add_argument("--strict", action="store_true", help="exit with 1 where a gate is out")
     judging.set_defaults(run=_judge)

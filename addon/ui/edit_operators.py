@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
+from .. import look as looks
 from ..camera import rigs
 from ..land import modifiers as solid
 from ..land.mesh import GRID
@@ -23,12 +24,7 @@ from .preferences import preferences
 
 UNDOABLE = {"REGISTER", "UNDO"}
 
-LOOKS = (
-    ("flesh", "Flesh", "Skin on black, lit from the side"),
-    ("fur", "Fur", "A pelt under hard raking light, for furred surfaces"),
-    ("ink", "Ink", "Indigo with dark lines, and a glow at the minimum"),
-    ("specimen", "Specimen", "A hot gradient from tip to rim, for bodies side by side"),
-)
+LOOKS = tuple((name, look.label, look.description) for name, look in looks.LOOKS.items())
 
 RIGS = tuple((rig.name, rig.label, rig.description) for rig in rigs.RIGS.values())
 
@@ -310,7 +306,7 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        kept = stage.dress(shots.at_hand(context), context.scene, self.look, self.overwrite)
+        kept = stage.change_look(shots.at_hand(context), context.scene, self.look, self.overwrite)
         self.report({"INFO"}, _and_kept(f"Dressed as {self.look}", kept))
         return {"FINISHED"}
 

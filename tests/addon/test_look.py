@@ -9,12 +9,13 @@ import pytest
 from funnel import funnel
 
 from addon.blender import compat
-from addon.look import apply as look
-from addon.look import library
-from addon.look.materials import GROUPS
+from addon.look import LOOKS, get_look, library
+from addon.look.grading import set_view
+from addon.look.shading import look_material
 from addon.nodes.signature import signature
 from addon.shot import parts as shots
 from addon.shot import scripting as stage
+from addon.shot.update import change_look
 from movinglands.sequence import write_sequence
 
 
@@ -31,7 +32,7 @@ def dressed(small_file, empty):
     """A small shot: collection, scene and parts."""
     collection = stage.import_sequence(small_file)
     scene = bpy.context.scene
-    look.grade(scene, "flesh")
+    set_view(scene, LOOKS["flesh"].grade)
     return collection, scene, shots.parts_of(collection)
 
 
@@ -45,10 +46,10 @@ def rendered(scene, tmp_path):
     return 255 * pixels.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
 
 
-@pytest.mark.parametrize("name", look.LOOKS)
+@pytest.mark.parametrize("name", LOOKS)
 def test_a_shot_in_each_look_is_neither_black_nor_blown(dressed, tmp_path, name):
     collection, scene, _ = dressed
-    assert look.dress(collection, scene, name) == []
+    assert change_look(collection, scene, name) == []
     scene.frame_set(scene.frame_end)
     luma = rendered(scene, tmp_path) @ (0.2126, 0.7152, 0.0722)
     land = luma[luma > 12]
@@ -106,10 +107,10 @@ STOPS = {
 
 
 @pytest.mark.parametrize("relief", [1.0, 2.4])
-@pytest.mark.parametrize("name", look.LOOKS)
+@pytest.mark.parametrize("name", LOOKS)
 def test_hue_follows_the_height_of_whichever_land_wears_it(empty, tmp_path, name, relief):
     land = flat_lands(relief)
-    land.data.materials.append(look.material(name))
+    land.data.materials.append(look_material(LOOKS[name]))
     shown = seen_from_above([land], tmp_path, Balance=0.5, **STOPS)
     for middle, color in zip(range(10, 100, 20), STOPS.values(), strict=True):
         assert shown[middle] / shown[middle].max() == pytest.approx(
@@ -123,7 +124,7 @@ def test_the_far_side_has_another_hue_but_not_at_the_tip(empty, tmp_path):
         for point in land.data.vertices:
             point.co = (4 * point.co.x, point.co.y + (height > 0), height)
         land.scale.x = 0.25
-        land.data.materials.append(bpy.data.materials.get("Flesh") or look.material("flesh"))
+        land.data.materials.append(bpy.data.materials.get("Flesh") or look_material(LOOKS["flesh"]))
     grey = dict.fromkeys(STOPS, (0.5, 0.3, 0.3, 1.0))
     tint = {"Side Tint": (0.2, 0.2, 0.8, 1.0), "Side Amount": 1.0}
     low.location.y, high.location.y = 0.0, -5.0
@@ -144,7 +145,7 @@ def test_contour_lines_lie_at_equal_steps_of_height(empty, tmp_path, count):
     ramp = bpy.data.objects.new("Ramp", mesh)
     ramp["relief"] = 2.0
     bpy.context.scene.collection.objects.link(ramp)
-    mesh.materials.append(look.material("fur"))
+    mesh.materials.append(look_material(LOOKS["fur"]))
     lines = {"Contour Strength": 1.0, "Contour Count": count, "Contour Width": 2.0}
     white = dict.fromkeys(STOPS, (0.8, 0.8, 0.8, 1.0))
     black = {"Contour Colour": (0.0, 0.0, 0.0, 1.0)}
@@ -163,9 +164,9 @@ def trees(tree):
             yield from trees(node.node_tree)
 
 
-@pytest.mark.parametrize("name", look.LOOKS)
+@pytest.mark.parametrize("name", LOOKS)
 def test_a_look_is_one_group_without_noise_that_an_artist_understands(empty, name):
-    material = look.material(name)
+    material = look_material(LOOKS[name])
     kinds = sorted(node.bl_idname for node in material.node_tree.nodes)
     assert kinds == ["ShaderNodeGroup", "ShaderNodeOutputMaterial"]
     group = next(n.node_tree for n in material.node_tree.nodes if n.type == "GROUP")
@@ -189,8 +190,10 @@ def test_a_look_is_one_group_without_noise_that_an_artist_understands(empty, nam
 
 
 def test_every_input_does_something(empty):
-    for name in look.LOOKS:
-        group = next(n.node_tree for n in look.material(name).node_tree.nodes if n.type == "GROUP")
+    for name in LOOKS:
+        group = next(
+            n.node_tree for n in look_material(LOOKS[name]).node_tree.nodes if n.type == "GROUP"
+        )
         fed = {
             link.from_socket.name
             for link in group.links
@@ -201,18 +204,18 @@ def test_every_input_does_something(empty):
 
 
 def test_a_group_nobody_changed_is_shared_one_that_was_is_left_alone(empty):
-    first, second = look.material("flesh"), look.material("flesh")
+    first, second = look_material(LOOKS["flesh"]), look_material(LOOKS["flesh"])
     groups = [m.node_tree.nodes["Flesh"].node_tree for m in (first, second)]
     assert groups[0] == groups[1]
     groups[0].nodes["Principled BSDF"].inputs["Metallic"].default_value = 1.0
-    third = look.material("flesh").node_tree.nodes["Flesh"].node_tree
+    third = look_material(LOOKS["flesh"]).node_tree.nodes["Flesh"].node_tree
     assert third != groups[0]
     assert third.nodes["Principled BSDF"].inputs["Metallic"].default_value == 0.0
 
 
 def test_there_is_no_other_look(empty):
     with pytest.raises(ValueError, match="expected one of flesh, fur, ink, specimen, got 'glass'"):
-        look.material("glass")
+        get_look("glass")
 
 
 # An artist's hand
@@ -222,12 +225,12 @@ def test_another_look_dresses_the_whole_shot(dressed):
     collection, scene, there = dressed
     before = set(bpy.data.materials)
     power = there["Key"].data.energy, there["Key"].data.color[:]
-    assert look.dress(collection, scene, "ink") == []
+    assert change_look(collection, scene, "ink") == []
     assert there["Land"].material_slots[0].material.name == "Ink"
     assert "Flesh" not in bpy.data.materials
     assert len(bpy.data.materials) == len(before)
     assert (there["Key"].data.energy, there["Key"].data.color[:]) != power
-    assert look.dress(collection, scene, "specimen") == []
+    assert change_look(collection, scene, "specimen") == []
     assert max(scene.world.color) > 0.0
 
 
@@ -241,7 +244,7 @@ def test_what_an_artist_changed_stays_when_a_shot_is_dressed_anew(dressed):
     scene.view_settings.exposure = 1.0
     sky = scene.world.node_tree.nodes["Background"].inputs["Strength"]
     sky.default_value = 0.3
-    kept = look.dress(collection, scene, "ink")
+    kept = change_look(collection, scene, "ink")
     assert set(kept) == {material.name, "Key", "Rim", scene.world.name, "Color Management"}
     assert there["Land"].material_slots[0].material == material
     assert material.node_tree.nodes["Flesh"].inputs["Wetness"].default_value == pytest.approx(0.9)
@@ -249,7 +252,7 @@ def test_what_an_artist_changed_stays_when_a_shot_is_dressed_anew(dressed):
     assert sky.default_value == pytest.approx(0.3)
     assert "Funnel" not in shots.parts_of(collection)
 
-    assert look.dress(collection, scene, "ink", overwrite=True) == []
+    assert change_look(collection, scene, "ink", overwrite=True) == []
     assert there["Land"].material_slots[0].material.name == "Ink"
     assert there["Rim"].data.energy != 5.0
     assert material.use_fake_user  # nothing of theirs is lost
@@ -264,7 +267,7 @@ def test_an_artists_own_material_world_and_lamps_are_theirs(dressed, overwrite):
     lamp = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "POINT"))
     collection.objects.link(lamp)
     place = lamp.location.copy()
-    kept = look.dress(collection, scene, "fur", overwrite)
+    kept = change_look(collection, scene, "fur", overwrite)
     assert {"Own"} <= set(kept)
     assert there["Land"].material_slots[0].material == own
     assert scene.world == sky
@@ -275,14 +278,14 @@ def test_a_change_inside_the_group_counts_too(dressed):
     collection, scene, there = dressed
     material = there["Land"].material_slots[0].material
     bpy.data.node_groups["Land Data"].nodes["Layer Weight"].inputs["Blend"].default_value = 0.4
-    assert material.name in look.dress(collection, scene, "fur")
+    assert material.name in change_look(collection, scene, "fur")
 
 
 def test_moving_nodes_about_is_no_change(dressed):
     collection, scene, there = dressed
     for node in there["Land"].material_slots[0].material.node_tree.nodes:
         node.location.x += 100.0
-    assert look.dress(collection, scene, "fur") == []
+    assert change_look(collection, scene, "fur") == []
 
 
 def test_a_saved_shot_still_knows_what_was_changed(dressed, tmp_path):
@@ -292,7 +295,7 @@ def test_a_saved_shot_still_knows_what_was_changed(dressed, tmp_path):
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     scene = bpy.context.scene
     (collection,) = shots.in_scene(scene)
-    assert look.dress(collection, scene, "fur") == ["Key"]
+    assert change_look(collection, scene, "fur") == ["Key"]
 
 
 # The asset library
@@ -300,7 +303,7 @@ def test_a_saved_shot_still_knows_what_was_changed(dressed, tmp_path):
 
 def from_library(kind):
     """What of a kind the library offers, copied into this file."""
-    with bpy.data.libraries.load(str(library.LOOKS), assets_only=True) as (there, here):
+    with bpy.data.libraries.load(str(library.FILE), assets_only=True) as (there, here):
         setattr(here, kind, list(getattr(there, kind)))
     return {asset.name: asset for asset in getattr(here, kind)}
 
@@ -308,7 +311,7 @@ def from_library(kind):
 @pytest.mark.parametrize("kind", ["materials", "node_groups"])
 def test_the_library_offers_each_look_with_a_picture_of_its_own(empty, kind):
     found = from_library(kind)
-    assert set(found) == {name.title() for name in look.LOOKS}
+    assert set(found) == {look.label for look in LOOKS.values()}
     pictures = []
     catalogue = library.ASSETS.joinpath("blender_assets.cats.txt").read_text()
     for asset in found.values():
@@ -323,21 +326,21 @@ def test_the_library_offers_each_look_with_a_picture_of_its_own(empty, kind):
         assert pixels.reshape(-1, 4)[:, :3].std() > 0.1
     for n, picture in enumerate(pictures):
         assert all(np.abs(picture - other).mean() > 0.02 for other in pictures[:n])
-    assert library.LOOKS.stat().st_size < 1e6
+    assert library.FILE.stat().st_size < 1e6
 
 
 def test_the_library_is_what_the_code_makes(empty):
     """Fails where a look was changed and the library was not made anew."""
     found = from_library("materials")
-    for name in look.LOOKS:
-        theirs = found[name.title()].node_tree.nodes[name.title()].node_tree
-        assert signature(theirs) == signature(GROUPS[name]("Fresh")), name
+    for look in LOOKS.values():
+        theirs = found[look.label].node_tree.nodes[look.label].node_tree
+        assert signature(theirs) == signature(look.group()), look.label
 
 
 def test_a_look_from_the_library_can_be_changed_for_another(dressed):
     collection, scene, there = dressed
     there["Land"].material_slots[0].material = from_library("materials")["Fur"]
-    assert look.dress(collection, scene, "ink") == []
+    assert change_look(collection, scene, "ink") == []
 
 
 def test_the_library_is_in_the_preferences_while_the_add_on_is_enabled():

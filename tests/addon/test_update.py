@@ -389,7 +389,7 @@ def test_several_surfaces(pair, arrange, apart):
     if arrange == "side":
         assert parts["Light Rig 2"].location.x == pytest.approx(apart)
     before = {name: parts[name].data.energy for name in ("Key", "Key 2") if name in parts}
-    assert stage.dress(shot, bpy.context.scene, "ink") == []
+    assert stage.change_look(shot, bpy.context.scene, "ink") == []
     assert all(parts[name].data.energy != watts for name, watts in before.items())
     bpy.context.scene.frame_set(120)
     graph = bpy.context.evaluated_depsgraph_get()
