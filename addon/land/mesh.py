@@ -8,7 +8,6 @@ that yields its progress; closed before its end, it has changed nothing.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -20,7 +19,6 @@ import numpy as np
 from ..blender import compat
 from ..blender.keyframes import key_linear
 from ..sequence.heights import HeightScale
-from ..sequence.memory import cache_memory, keys_memory
 from ..sequence.surface import Surface
 from ..units import plane_unit
 from . import mesh_cache
@@ -34,25 +32,6 @@ GRID = "moving_lands_grid"
 Clock = tuple[bpy.types.ID, str, float]
 """What says which snapshot a land shows: data-block, data path, and by how much the number there
 grows from one snapshot to the next; the first is seen at 0."""
-
-
-def check_memory(surface: Surface, cached: bool = False) -> None:
-    """Refuse a surface that this machine cannot hold.
-
-    Raises
-    ------
-    ValueError
-        With what it takes and what there is.
-    """
-    if not hasattr(os, "sysconf"):  # Windows: found out by trying
-        return
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = cache_memory(surface) if cached else keys_memory(surface)
-    if needed > there:
-        raise ValueError(
-            f"{len(surface.frames)} frames of {surface.points()} points take "
-            f"{needed / 1e9:.1f} GB of memory, this machine has {there / 1e9:.1f}."
-        )
 
 
 def building(

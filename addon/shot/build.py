@@ -19,6 +19,7 @@ from ..camera import objects as camera
 from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
+from ..land.memory import check_memory
 from ..land.mesh_cache import beside_blend
 from ..look import LOOKS
 from ..look.grading import grade_world
@@ -95,6 +96,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     """Build a shot of an open sequence; the rest is as in ``importing``."""
     options = options or Options()
     shown = selected(sequence, options)
+    check_memory(shown, options.cache)
     caches = [beside_blend(given.name) if options.cache else None for given in shown]
     with _all_or_nothing(caches):
         scale = yield from within(0.0, 0.2, fitting(shown, settings))
@@ -130,7 +132,6 @@ def _lands(
     material = look_material(LOOKS[settings.name])
     for n, given in enumerate(shown):
         begin, between, end = shares(n, len(shown))
-        surface.check_memory(given, bool(caches[n]))
         steps = surface.building(given, scale, 1, settings.last_frame, caches[n])
         land = yield from within(begin, between, steps)
         land["relief"] = scale.relief

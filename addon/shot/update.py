@@ -14,6 +14,7 @@ from ..camera import objects as camera
 from ..camera.planner import planning
 from ..land import curves as traces
 from ..land import mesh as surface
+from ..land.memory import check_memory
 from ..look.apply import apply_look
 from ..sequence import heights
 from ..sequence.reader import open_sequence
@@ -78,6 +79,7 @@ def updating(
         there, shown = paired(parts_of(collection), selected(sequence, options))
         if not any(Part("Land", given.name) in there for given in shown):
             raise ValueError(NO_LAND.format(collection.name))
+        check_memory([given for given in shown if Part("Land", given.name) in there], options.cache)
         scale = yield from within(0.0, 0.2, fitting(shown, settings))
         yield from within(0.2, 1.0, _renewing(shown, scale, there))
         mark(collection, there)

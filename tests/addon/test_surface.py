@@ -1,17 +1,23 @@
 """The land: what is measured is what is seen, at every moment, and what was done to it stays."""
 
+import dataclasses
+
 import bpy
 import h5py
 import numpy as np
 import pytest
+from funnel import FRAMES
 from lands import data_blocks, finish, seen, write_lands
 
 from addon.blender import compat
+from addon.land import memory
 from addon.land import mesh as surface
 from addon.land import mesh_cache as cache
 from addon.land import modifiers as solid
+from addon.land.memory import check_memory
 from addon.sequence import heights
 from addon.sequence.format import SequenceError
+from addon.sequence.memory import cache_memory, keys_memory
 from addon.sequence.reader import open_sequence
 from addon.sequence.selection import Selection
 from addon.shot import parts as shots
@@ -68,16 +74,45 @@ def test_one_curve_says_when_each_snapshot_is_seen(shot, land):
     assert keys.eval_time == pytest.approx(keys.key_blocks[-1].frame)
 
 
-def test_a_land_too_large_for_memory_is_refused_before_it_is_built(shot):
-    class Vast:
-        frames = range(1_000_000)
+class Vast:
+    """A surface that nobody wrote."""
 
-        def points(self):
-            return 1_000_000
+    paths, posterior = {}, {}
 
+    def __init__(self, name="network", points=1_000_000, frames=1_000_000):
+        self.name, self.frames, self._points = name, range(frames), points
+
+    def points(self):
+        return self._points
+
+
+def test_a_land_too_large_for_memory_is_refused():
     with pytest.raises(ValueError, match="1000000 frames of 1000000 points take 36000"):
-        surface.check_memory(Vast())
-    surface.check_memory(Vast(), cached=True)
+        check_memory([Vast()], cached=False)
+    check_memory([Vast()], cached=True)
+
+
+def test_memory_is_that_of_all_lands_together(monkeypatch):
+    one = Vast("one", 1000, 10)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 3 * keys_memory(one) // 2)
+    check_memory([one], cached=False)
+    expected = r"one, other: 20 frames of 1000 to 2000 points take .* GB of memory, .* has"
+    with pytest.raises(ValueError, match=expected):
+        check_memory([one, Vast("other", 2000, 10)], cached=False)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 3 * cache_memory(one) // 2)
+    with pytest.raises(ValueError, match="GB of memory"):
+        check_memory([one, one], cached=True)
+
+
+def test_what_lies_on_a_land_takes_memory_too(shot, monkeypatch):
+    surface = shot.surface
+    land = keys_memory(surface)
+    moving = np.stack([np.linspace(-1, 1, FRAMES)] * 2000, axis=1)[..., None] * [1.0, -1.0, np.nan]
+    crowded = dataclasses.replace(surface, paths={"moving": moving})
+    monkeypatch.setattr(memory, "machine_memory", lambda: 2 * land)
+    check_memory([surface], cached=False)
+    with pytest.raises(ValueError, match="GB of memory"):
+        check_memory([crowded], cached=False)
 
 
 def test_losses_of_a_diverged_network_stay_on_the_land():
