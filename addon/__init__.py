@@ -18,12 +18,16 @@ def __getattr__(name: str) -> ModuleType:
 def register() -> None:
     """Register everything that people touch."""
     from . import ui
+    from .land import cache_files
 
     ui.register()
+    cache_files.register()
 
 
 def unregister() -> None:
     """Take it all back."""
     from . import ui
+    from .land import cache_files
 
+    cache_files.unregister()
     ui.unregister()

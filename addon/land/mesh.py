@@ -21,7 +21,7 @@ from ..blender.keyframes import key_linear
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
 from ..units import plane_unit
-from . import mesh_cache
+from . import cache_files, mesh_cache
 
 KEY_SPACING = 10.0
 """Blender puts absolute shape keys 10 apart in ``eval_time``."""
@@ -133,7 +133,7 @@ def preparing(
     if cache and not cached:
         raise ValueError(f"{land.name} has shape keys: a mesh cache takes a new import.")
     if cached:
-        cache = cache or mesh_cache.beside(Path(bpy.path.abspath(cached.filepath)))
+        cache = cache or mesh_cache.next_file(mesh_cache.file_of(land), surface.name)
         yield from _caching(surface, scale, cache)
         return partial(_renew, land, surface, _first_snapshot(surface, scale), cache)
     heights = np.empty((len(surface.frames), surface.points()), np.float32)
@@ -149,7 +149,9 @@ def _renew(
     """Give a land the points of its first snapshot, and the heights of all or their cache."""
     _renew_grid(land, surface, first)
     if isinstance(heights, Path):
+        before = mesh_cache.file_of(land)
         mesh_cache.attach(land, heights)
+        cache_files.changed([heights], [before])
     else:
         _renew_keys(land, surface, heights)
     owner, path, _ = clock(land)

@@ -3,7 +3,8 @@
 For lands too large for shape keys: memory stays that of one mesh, Blender reads the two snapshots
 around the moment and blends them, and no add-on is needed for it. The file is written as a
 stream, and appears whole or not at all. A PC2 file is a header and then, snapshot by snapshot, x, y
-and z of every point as little-endian float32.
+and z of every point as little-endian float32. Blender reads nothing after that: there stand the
+names of .blend files that use a cache which is not named after them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import shutil
 import struct
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
@@ -24,8 +26,8 @@ HEADER = struct.Struct("<12siiffi")
 """Signature, version, points, first frame, frames a sample, samples."""
 
 
-def beside_blend(name: str) -> Path:
-    """Return where a new cache goes: beside the .blend, so that both can be moved together.
+def beside_blend(names: Iterable[str]) -> list[Path]:
+    """Return new files for these surfaces beside the .blend, so that they can be moved together.
 
     Raises
     ------
@@ -35,21 +37,75 @@ def beside_blend(name: str) -> Path:
     if not bpy.data.filepath:
         raise ValueError("A mesh cache lies beside the .blend: save the .blend first.")
     blend = Path(bpy.data.filepath)
-    return _unused(blend.with_name(f"{blend.stem} {bpy.path.clean_name(name)}.pc2"))
+    found: list[Path] = []
+    for name in names:
+        path = blend.with_name(f"{blend.stem} {bpy.path.clean_name(name)}.pc2")
+        found.append(_unused(path, found))
+    return found
 
 
-def beside(path: Path) -> Path:
-    """Return where a cache goes that replaces one: the old file stays, and is the .blend's yet."""
+def next_file(path: Path, name: str) -> Path:
+    """Return the file that is to replace a surface's cache.
+
+    It lies beside the one before, or beside the .blend where that is another .blend's: after Save
+    As, each has its own.
+    """
+    if bpy.data.filepath and owner(path) not in (None, Path(bpy.data.filepath)):
+        return beside_blend([name])[0]
     return _unused(path.with_stem(re.sub(r" \d+$", "", path.stem)))
 
 
-def _unused(path: Path) -> Path:
-    """Return the path itself or, where there is such a file, the first of its name and a number."""
+def _unused(path: Path, taken: Iterable[Path] = ()) -> Path:
+    """Return the path or, where there is such a file, the first of its name and a number."""
+    names = {file.name.casefold() for file in taken}  # on some disks "A" and "a" are one file
     found, number = path, 2
-    while found.exists():
+    while found.exists() or found.name.casefold() in names:
         found = path.with_stem(f"{path.stem} {number}")
         number += 1
     return found
+
+
+def owner(cache: Path) -> Path | None:
+    """Return the .blend that a cache is named after, where it lies beside it."""
+    blends = cache.parent.glob("*.blend")
+    named = [blend for blend in blends if cache.name.startswith(f"{blend.stem} ")]
+    return max(named, key=lambda blend: len(blend.stem), default=None)
+
+
+def users(cache: Path) -> set[Path]:
+    """Return the .blend files that were saved with a cache that is not named after them."""
+    with open(cache, "rb") as file:
+        _, _, points, _, _, count = HEADER.unpack(file.read(HEADER.size))
+        file.seek(12 * points * count, os.SEEK_CUR)
+        names = file.read().decode(errors="surrogateescape").splitlines()
+    return {cache.parent / name for name in names}
+
+
+def note_user(cache: Path, blend: Path) -> None:
+    """Write into a cache that a .blend uses it, unless it is named after it."""
+    with suppress(OSError, struct.error):  # it may be read-only, or missing
+        if owner(cache) == blend or blend in users(cache):
+            return
+        name = blend.name if blend.parent == cache.parent else str(blend)
+        before = cache.stat()
+        with open(cache, "ab") as file:
+            file.write(f"{name}\n".encode(errors="surrogateescape"))
+        os.utime(cache, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def belongs_to(cache: Path, blend: Path) -> bool:
+    """Tell whether a .blend is the only one that may use a cache.
+
+    A user that lay beside the cache and is gone no longer counts. One that lay elsewhere does: its
+    folder may have been moved.
+    """
+    try:
+        known = users(cache)
+    except (OSError, struct.error):
+        return False
+    of = owner(cache)
+    others = [u for u in known - {blend} if u.exists() or u.parent != cache.parent]
+    return not others and (of == blend or (of is None and blend in known))
 
 
 def writing(
@@ -78,7 +134,10 @@ def writing(
     """
     size, free = HEADER.size + 12 * points * count, shutil.disk_usage(path.parent).free
     if size > free:
-        raise ValueError(f"{path}: takes {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} left.")
+        raise ValueError(
+            f"{path}: takes {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} left. Files of "
+            "earlier heights, kept for undo, are removed when you save and open the .blend again."
+        )
     partial = path.with_name(f"{path.name}.writing")
     try:
         with open(partial, "wb") as file:
@@ -122,3 +181,8 @@ def modifier(land: bpy.types.Object) -> bpy.types.MeshCacheModifier | None:
         if found.type == "MESH_CACHE" and found.cache_format == "PC2":
             return found
     return None
+
+
+def file_of(land: bpy.types.Object) -> Path:
+    """Return the PC2 file that a land follows."""
+    return Path(bpy.path.abspath(modifier(land).filepath, library=land.library))

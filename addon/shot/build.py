@@ -17,6 +17,7 @@ from ..blender.parts import Part, Parts, mark
 from ..camera import cuts
 from ..camera import objects as camera
 from ..camera.planner import planning
+from ..land import cache_files
 from ..land import curves as traces
 from ..land import mesh as surface
 from ..land.memory import check_memory
@@ -97,7 +98,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
     options = options or Options()
     shown = selected(sequence, options)
     check_memory(shown, options.cache)
-    caches = [beside_blend(given.name) if options.cache else None for given in shown]
+    caches = beside_blend([given.name for given in shown]) if options.cache else [None] * len(shown)
     with _all_or_nothing(caches):
         scale = yield from within(0.0, 0.2, fitting(shown, settings))
         made = yield from within(0.2, 1.0, _lands(shown, scale, settings, caches))
@@ -109,6 +110,7 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
             collection.objects.link(part)
         mark(collection, made)
         note(collection, sequence.path, settings, options)
+    cache_files.changed(filter(None, caches))
     scene = bpy.context.scene
     scene.collection.children.link(collection)
     if options.whole:

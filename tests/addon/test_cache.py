@@ -2,16 +2,23 @@
 
 import shutil
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
+from funnel import funnel
 from lands import finish, seen, write_lands
 
-from addon.land import mesh as surface
+from addon.land import cache_files, mesh
 from addon.land import mesh_cache as cache
 from addon.sequence.heights import HeightScale
 from addon.sequence.reader import open_sequence
+from addon.shot import build as stage
+from addon.shot.parts import Options, lands_of
+from movinglands.sequence import write_sequence
 
 SCALE = HeightScale("log", 0.02, 50.0, 2.0)
 FRAMES = (1, 11, 14.25, 16, 20.5, 25.999, 31, 40, -3)
@@ -25,7 +32,7 @@ def shown(empty, tmp_path):
 
 
 def built(shown, path=None):
-    _, land = finish(surface.building(shown, SCALE, 1, 31, path))
+    _, land = finish(mesh.building(shown, SCALE, 1, 31, path))
     bpy.context.scene.collection.objects.link(land)
     return land
 
@@ -65,7 +72,7 @@ def test_blend_and_cache_move_together(shown, tmp_path):
     shot = tmp_path / "a" / "shot.blend"
     shot.parent.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(shot))
-    path = cache.beside_blend("network")
+    (path,) = cache.beside_blend(["network"])
     assert path == shot.with_name("shot network.pc2")
     cached = built(shown, path)
     assert cached.modifiers[0].filepath == "//shot network.pc2"
@@ -88,16 +95,34 @@ def test_an_absolute_path_becomes_relative_when_the_blend_is_first_saved(shown, 
 
 def test_a_blend_that_is_not_saved_has_no_place_for_it(empty):
     with pytest.raises(ValueError, match=r"lies beside the \.blend: save the \.blend first\.$"):
-        cache.beside_blend("network")
+        cache.beside_blend(["network"])
 
 
 def test_a_cache_that_is_there_is_not_overwritten(empty, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     for name in ("shot a_b.pc2", "shot a_b 2.pc2", "shot a_b 3.pc2"):
-        path = cache.beside_blend("a/b")
+        (path,) = cache.beside_blend(["a/b"])
         assert path == tmp_path / name
         path.touch()
-    assert cache.beside(tmp_path / "shot a_b 2.pc2") == tmp_path / "shot a_b 4.pc2"
+    assert cache.next_file(tmp_path / "shot a_b 2.pc2", "a/b") == tmp_path / "shot a_b 4.pc2"
+
+
+def test_caches_that_are_named_before_they_are_written_are_different_files(empty, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    names = [path.name for path in cache.beside_blend(["a.b", "a b", "A/B", "c"])]
+    assert names == ["shot a_b.pc2", "shot a_b 2.pc2", "shot A_B 3.pc2", "shot c.pc2"]
+
+
+def test_surfaces_whose_names_are_one_file_name_have_a_cache_each(empty, tmp_path):
+    write_sequence(tmp_path / "pair.h5", "PAIR", "", {"a.b": funnel(), "a b": funnel(size=21)})
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    cached, keyed = (
+        stage.import_sequence(tmp_path / "pair.h5", None, Options(cache=way, whole=False))
+        for way in (True, False)
+    )
+    for land, expected in zip(lands_of(cached), lands_of(keyed), strict=True):
+        assert cache.modifier(land)
+        np.testing.assert_allclose(seen(land, 1), seen(expected, 1), atol=5e-6)
 
 
 def test_writing_streams_and_given_up_leaves_the_file_as_it_was(tmp_path):
@@ -141,3 +166,270 @@ def test_a_cache_goes_first_and_keeps_its_place_and_settings(shown, tmp_path):
     assert [m.name for m in land.modifiers] == ["renamed", "bend"]
     assert land.modifiers[0].factor == 0.5
     assert land.modifiers[0].filepath.endswith("b.pc2")
+
+
+# Which files are kept
+
+
+@pytest.fixture
+def followed(empty):
+    """What is saved and opened is followed, as in an add-on that is enabled."""
+    cache_files.register()
+    yield
+    cache_files.unregister()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+class Shot:
+    """A land with a cache, in a .blend that is saved; its heights are those of a seed."""
+
+    def __init__(self, folder, name="shot"):
+        self.folder, self.blend = folder, folder / f"{name}.blend"
+        folder.mkdir(exist_ok=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(self.blend))
+        (path,) = cache.beside_blend(["network"])
+        with self.sequence(0) as opened:
+            built(opened.surfaces["network"], path)
+        cache_files.changed([path])
+        bpy.ops.ed.undo_push(message="import")
+
+    def sequence(self, seed):
+        path = self.folder / f"{seed}.h5"
+        if not path.exists():
+            write_lands(path, 5, 7, 4, seed)
+        return open_sequence(path)
+
+    def update(self, seed, push=True):
+        with self.sequence(seed) as opened:
+            land = bpy.data.objects["Land network"]
+            finish(mesh.renewing(land, opened.surfaces["network"], SCALE))
+        if push:
+            bpy.ops.ed.undo_push(message=f"update {seed}")
+
+    def shows(self, seed):
+        """Whether the land that is there shows the heights of this seed."""
+        with self.sequence(seed) as opened:
+            expected = SCALE(opened.surfaces["network"].loss(2)).ravel()
+        return seen(bpy.data.objects["Land network"], 21)[:, 2] == pytest.approx(expected, abs=1e-4)
+
+    def caches(self):
+        return sorted(path.name for path in self.folder.glob("*.pc2"))
+
+
+def save():
+    bpy.ops.wm.save_mainfile()
+
+
+def load(blend):
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+
+
+def test_undo_and_redo_show_what_was_there_after_each_update(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    for seed in range(1, 6):
+        shot.update(seed)
+    assert shot.shows(5)
+    for seed in (4, 3, 2, 1, 0):
+        bpy.ops.ed.undo()
+        assert shot.shows(seed)
+    for seed in (1, 2, 3):
+        bpy.ops.ed.redo()
+        assert shot.shows(seed)
+    save()
+    assert shot.shows(3)
+    for seed in (4, 5):
+        bpy.ops.ed.redo()
+        assert shot.shows(seed)
+
+
+def test_what_was_undone_and_done_otherwise_leaves_no_file(followed, tmp_path):
+    """As when a slider is dragged in the panel of the last operation."""
+    shot = Shot(tmp_path)
+    save()
+    for seed in range(1, 6):
+        shot.update(seed)
+        assert len(shot.caches()) == 2
+        if seed < 5:
+            bpy.ops.ed.undo()
+    bpy.ops.ed.undo()
+    assert shot.shows(0)
+    bpy.ops.ed.redo()
+    assert shot.shows(5)
+
+
+def test_imports_that_were_undone_leave_no_file(followed, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    write_sequence(tmp_path / "funnel.h5", "FUNNEL", "", {"network": funnel()})
+    bpy.ops.ed.undo_push(message="empty")
+    for _ in range(3):
+        stage.import_sequence(tmp_path / "funnel.h5", None, Options(cache=True, whole=False))
+        bpy.ops.ed.undo_push(message="import")
+        bpy.ops.ed.undo()
+    assert len(list(tmp_path.glob("*.pc2"))) == 1
+    bpy.ops.ed.redo()
+    assert len(list(tmp_path.glob("*.pc2"))) == 1
+    assert cache_files.in_use() == set(tmp_path.glob("*.pc2"))
+
+
+def test_a_deleted_land_comes_back_with_its_heights(followed, tmp_path):
+    shot = Shot(tmp_path)
+    shot.update(1)
+    bpy.data.objects.remove(bpy.data.objects["Land network"])
+    bpy.ops.ed.undo_push(message="delete")
+    (path,) = cache.beside_blend(["other"])
+    with shot.sequence(2) as opened:
+        built(opened.surfaces["network"], path)
+    cache_files.changed([path])
+    bpy.ops.ed.undo_push(message="another land")
+    for _ in range(2):
+        bpy.ops.ed.undo()
+    assert shot.shows(1)
+
+
+def test_saved_and_opened_again_one_cache_is_left(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    for seed in range(1, 6):
+        shot.update(seed)
+    bpy.ops.ed.undo()
+    save()
+    load(shot.blend)
+    assert shot.shows(4)
+    assert len(shot.caches()) == 1
+    shot.update(5)
+    save()
+    load(shot.blend)
+    assert shot.shows(5)
+    assert len(shot.caches()) == 1
+
+
+def test_opened_again_without_saving_it_shows_what_was_saved(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    before = shot.caches()
+    for seed in range(1, 4):
+        shot.update(seed)
+    load(shot.blend)
+    assert shot.shows(0)
+    assert shot.caches() == before
+
+
+def test_without_undo_only_the_saved_cache_and_the_new_one_are_there(followed, tmp_path):
+    bpy.ops.ed.undo_push(message="begin")
+    bpy.context.preferences.edit.use_global_undo = False
+    shot = Shot(tmp_path)
+    save()
+    for seed in range(1, 6):
+        shot.update(seed, push=False)
+        assert len(shot.caches()) == 2
+    save()
+    assert len(shot.caches()) == 1
+    assert shot.shows(5)
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+def test_saved_under_another_name_both_keep_their_heights(followed, tmp_path, folder):
+    first = Shot(tmp_path)
+    save()
+    first.update(1)
+    second = tmp_path / folder / "second.blend"
+    second.parent.mkdir(exist_ok=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(second))
+    first.update(2)
+    save()
+    load(first.blend)
+    assert first.shows(0)
+    for seed in (3, 4):
+        first.update(seed)
+    save()
+    load(second)
+    assert first.shows(2)
+    first.update(5)
+    save()
+    load(first.blend)
+    assert first.shows(4)
+    load(second)
+    assert first.shows(5)
+    assert [path.name for path in second.parent.glob("second*.pc2")] == ["second network 2.pc2"]
+
+
+def test_of_a_land_that_two_files_show_neither_loses_its_cache(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    second = tmp_path / "second.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(second))
+    load(shot.blend)
+    shot.update(1)
+    save()
+    load(second)
+    assert shot.shows(0)
+    shot.update(2)
+    save()
+    load(shot.blend)
+    assert shot.shows(1)
+
+
+def test_a_copy_to_render_keeps_its_cache_as_long_as_it_is_there(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    copy = tmp_path / "shot (rendering).blend"
+    shot.update(1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(copy), copy=True)
+    shot.update(2)
+    save()
+    load(copy)
+    assert shot.shows(1)
+    load(shot.blend)
+    assert len(shot.caches()) == 2
+    copy.unlink()
+    shot.update(3)
+    save()
+    load(shot.blend)
+    assert shot.shows(3)
+
+
+def test_nothing_is_removed_where_another_blender_saved_over_it(followed, tmp_path):
+    shot = Shot(tmp_path)
+    save()
+    shot.update(1)
+    other = tmp_path / "other.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(other), copy=True)
+    other.replace(shot.blend)
+    for seed in (2, 3):
+        shot.update(seed)
+    load(shot.blend)
+    assert shot.shows(1)
+
+
+QUIT = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+import bpy
+from addon.land import cache_files
+from test_cache import Shot, save
+bpy.ops.wm.read_factory_settings(use_empty=True)
+cache_files.register()
+shot = Shot(Path(sys.argv[1]))
+save()
+for seed in (1, 2, 3):
+    shot.update(seed)
+if sys.argv[2] == "saved":
+    save()
+cache_files.unregister()
+"""
+
+
+@pytest.mark.parametrize(("how", "left", "seed"), [("saved", 1, 3), ("not saved", 2, 0)])
+def test_quitting_leaves_what_is_saved_and_what_was_open(followed, tmp_path, how, left, seed):
+    """What was open is for Recover Last Session."""
+    root = Path(__file__).parents[2]
+    paths = [root, root / "compute", root / "tests", root / "tests/addon"]
+    command = [sys.executable, "-c", QUIT, str(tmp_path), how, *map(str, paths)]
+    subprocess.run(command, check=True, timeout=100)
+    assert len(list(tmp_path.glob("*.pc2"))) == left
+    load(tmp_path / "shot.blend")
+    shot = Shot.__new__(Shot)
+    shot.folder = tmp_path
+    assert shot.shows(seed)
