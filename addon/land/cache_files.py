@@ -114,7 +114,8 @@ def changed(written: Iterable[Path], replaced: Iterable[Path] = ()) -> None:
 def reach() -> int:
     """Return how many changes undo can take back, at most."""
     edit = bpy.context.preferences.edit
-    if not (edit.use_global_undo and bpy.ops.ed.undo.poll()):
+    has_undo = not bpy.app.background or bpy.ops.ed.undo_history.poll()  # not without a push there
+    if not (edit.use_global_undo and has_undo):
         return 0
     return _session.lands * edit.undo_steps or len(_session.changes) + 1  # 0 steps: no limit
 

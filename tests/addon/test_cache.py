@@ -187,6 +187,7 @@ class Shot:
         self.folder, self.blend = folder, folder / f"{name}.blend"
         folder.mkdir(exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(self.blend))
+        bpy.ops.ed.undo_push(message="begin")  # in the background, undo begins with the first
         (path,) = cache.beside_blend(["network"])
         with self.sequence(0) as opened:
             built(opened.surfaces["network"], path)
@@ -316,7 +317,6 @@ def test_opened_again_without_saving_it_shows_what_was_saved(followed, tmp_path)
 
 
 def test_without_undo_only_the_saved_cache_and_the_new_one_are_there(followed, tmp_path):
-    bpy.ops.ed.undo_push(message="begin")
     bpy.context.preferences.edit.use_global_undo = False
     shot = Shot(tmp_path)
     save()
