@@ -1,8 +1,6 @@
 """The extension as an artist gets it: built, looked into, and installed in a fresh Blender."""
 
 import os
-import shutil
-import subprocess
 import sys
 import tomllib
 import zipfile
@@ -10,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from package import build, run
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a working folder may hold that nobody should be sent.
@@ -60,53 +59,10 @@ assert not hasattr(bpy.types, "MOVING_LANDS_OT_import_sequence"), "still registe
 """
 
 
-def run(*command, **options):
-    """Run a command and give what it printed; fail with that if it fails."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def blender_ext():
-    """Blender's own tool for building extensions."""
-    folder = Path(find_spec("bpy").origin).parent
-    (tool,) = folder.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    return tool
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory, blender_ext):
+def package(tmp_path_factory):
     """The zip for this system, built from a cluttered copy of the working folder."""
-    fetch = [sys.executable, ROOT / ".ci/wheels.py", "--here"]
-    here = [Path(line) for line in run(*fetch).splitlines() if line.startswith(str(ROOT))]
-
-    source = tmp_path_factory.mktemp("extension") / "source"
-    skipped = shutil.ignore_patterns(".git", ".venv", ".*_cache", "dist", "films", "wheels")
-    shutil.copytree(ROOT, source, ignore=skipped)
-    (source / "wheels").mkdir()
-    for wheel in here:
-        shutil.copy(wheel, source / "wheels")
-
-    # The tool wants every wheel that the manifest names: leave those of other systems out.
-    manifest = source / "blender_manifest.toml"
-    lines = manifest.read_text().splitlines(keepends=True)
-    kept = [x for x in lines if "./wheels/" not in x or any(w.name in x for w in here)]
-    manifest.write_text("".join(kept))
-    for path in CLUTTER:
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        (source / path).touch()
-
-    target = source.with_name("moving_lands.zip")
-    build = ["build", "--source-dir", source, "--output-filepath", target]
-    run(sys.executable, blender_ext, *build)
-    return target
+    return build(tmp_path_factory.mktemp("extension"), CLUTTER)
 
 
 def test_every_platform_has_a_wheel_for_every_python():
