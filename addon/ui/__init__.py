@@ -5,10 +5,19 @@ from __future__ import annotations
 import bpy
 
 from ..look import library
-from . import cli, compute_panel, edit_operators, preferences, render_panel, shot_panel
+from . import (
+    cli,
+    compute_panel,
+    edit_operators,
+    import_operators,
+    preferences,
+    render_panel,
+    shot_panel,
+)
 
 CLASSES = (
     *preferences.CLASSES,
+    *import_operators.CLASSES,
     *edit_operators.CLASSES,
     *shot_panel.CLASSES,
     *compute_panel.CLASSES,
@@ -26,7 +35,7 @@ def register() -> None:
     library.register()
     compute_panel.register()
     render_panel.register()
-    bpy.types.TOPBAR_MT_file_import.append(edit_operators.menu_entry)
+    bpy.types.TOPBAR_MT_file_import.append(import_operators.menu_entry)
     _commands.append(bpy.utils.register_cli_command("moving_lands", cli.main))
 
 
@@ -34,7 +43,7 @@ def unregister() -> None:
     """Undo ``register``."""
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
-    bpy.types.TOPBAR_MT_file_import.remove(edit_operators.menu_entry)
+    bpy.types.TOPBAR_MT_file_import.remove(import_operators.menu_entry)
     render_panel.unregister()
     library.unregister()
     compute_panel.unregister()

@@ -153,12 +153,16 @@ def _show(task: Task) -> bool:
     there = scene(task)
     windows = [w for w in bpy.context.window_manager.windows if w.scene == there]
     extends = task.shown and task.job.running
-    run = bpy.ops.moving_lands.update if shot(task) else bpy.ops.moving_lands.import_sequence
+    steps = bool(windows) and not extends
+    operators, given = bpy.ops.moving_lands, {"filepath": str(task.file)}
     # Never both: a window brings its own scene with it, and the other's view layer is then lost.
     where: dict[str, Any] = {"window": windows[0]} if windows else {"scene": there}
     with bpy.context.temp_override(**where):
-        steps = bool(windows) and not extends
-        done = run("EXEC_DEFAULT", not extends, filepath=str(task.file), in_steps=steps)
+        how = "INVOKE_DEFAULT" if steps else "EXEC_DEFAULT"
+        if shot(task):
+            done = operators.update(how, not extends, **given)
+        else:
+            done = operators.import_sequence(how, not extends, **given, unasked=True)
     task.shown = True
     return "RUNNING_MODAL" not in done
 

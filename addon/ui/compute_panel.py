@@ -1,6 +1,7 @@
 """The panel "Compute": a piece is computed beside Blender, and its land appears in the scene.
 
-What to compute is chosen for a scene, and kept in its .blend; what is under way is in ``compute_job``.
+What to compute is chosen for a scene, and kept in its .blend. What is under way is in
+``compute_job``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ..progress import clock
 from . import compute_job, preferences
 from .drawing import sentence
 from .process import Job
+from .view import CATEGORY
 
 OWN = "OWN"
 """The choice of a recipe file instead of a piece."""
@@ -213,7 +215,7 @@ class MOVING_LANDS_PT_compute(bpy.types.Panel):
     """What to compute, and how far it is."""
 
     bl_label = "Compute"
-    bl_category = "Moving Lands"
+    bl_category = CATEGORY
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_order = 10
@@ -283,9 +285,7 @@ def _draw_outcome(layout: bpy.types.UILayout, done: compute_job.Task) -> None:
     icon, text = done.outcome
     sentence(layout, text, icon)
     if done.job.finished and icon in ("INFO", "ERROR"):
-        row = layout.row()
-        row.operator_context = "EXEC_DEFAULT"  # the file is known: no browser
-        importing = row.operator("moving_lands.import_sequence", text="Import It Here")
+        importing = layout.operator("moving_lands.import_sequence", text="Import It Here")
         importing.filepath = str(done.file)
 
 

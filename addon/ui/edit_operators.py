@@ -1,4 +1,4 @@
-"""Operators: thin, undoable, and saying in one sentence what went wrong."""
+"""Operators on the shot at hand: thin, undoable, and saying in one sentence what went wrong."""
 
 from __future__ import annotations
 
@@ -9,133 +9,15 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from .. import look as looks
-from ..camera import rigs
 from ..land import modifiers as solid
-from ..land.mesh import GRID
-from ..sequence.memory import cache_size
-from ..sequence.reader import open_sequence
-from ..sequence.selection import Selection
 from ..shot import parts as shots
-from ..shot import scripting as stage
+from ..shot import update
 from . import file_summary
+from .choices import LOOKS, RIGS
 from .modal import InSteps
-from .preferences import preferences
+from .polling import agrees, needs_a_shot, needs_object_mode
 
 UNDOABLE = {"REGISTER", "UNDO"}
-
-LOOKS = tuple((name, look.label, look.description) for name, look in looks.LOOKS.items())
-
-RIGS = tuple((rig.name, rig.label, rig.description) for rig in rigs.RIGS.values())
-
-AS_RECIPE = ("RECIPE", "As Recipe", "As the recipe in the file says")
-
-
-class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper):
-    """Build a shot from a sequence file."""
-
-    bl_idname = "moving_lands.import_sequence"
-    bl_label = "Import Loss Landscape"
-    bl_description = "Build an animated loss landscape, with camera, light and titles"
-    bl_options = UNDOABLE
-
-    filename_ext = ".h5"
-    filter_glob: bpy.props.StringProperty(default="*.h5;*.hdf5", options={"HIDDEN"})
-    whole: bpy.props.BoolProperty(
-        name="Whole Shot",
-        description="Make the camera, lights, titles and render settings too, not the land alone",
-        default=True,
-    )
-    look: bpy.props.EnumProperty(
-        name="Look",
-        description="What the land is made of, and how it is lit",
-        items=(AS_RECIPE, *LOOKS),
-    )
-    rig: bpy.props.EnumProperty(
-        name="Camera",
-        description="How the land is filmed",
-        items=(AS_RECIPE, *RIGS),
-    )
-    first: bpy.props.IntProperty(
-        name="Snapshot First", description="First snapshot to bring in, counted from 0", min=0
-    )
-    last: bpy.props.IntProperty(
-        name="Snapshot Last",
-        description="Last snapshot to bring in; -1 is the latest",
-        default=-1,
-        min=-1,
-    )
-    every: bpy.props.IntProperty(
-        name="Snapshot Step", description="Bring in every n-th snapshot only", default=1, min=1
-    )
-    thin: bpy.props.IntProperty(
-        name="Grid Step", description="Bring in every n-th row and column only", default=1, min=1
-    )
-    storage: bpy.props.EnumProperty(
-        name="Storage",
-        description="Where the snapshots are kept",
-        items=(
-            ("AUTO", "Automatic", "Shape keys, up to the memory that the preferences allow"),
-            ("KEYS", "Shape Keys", "In memory and in the .blend: the fastest to play"),
-            ("CACHE", "Mesh Cache", "In a file beside the .blend, read while it plays"),
-        ),
-    )
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.in_steps = True
-        if self.filepath:  # dropped
-            manager = context.window_manager
-            return manager.invoke_props_dialog(self, width=380, confirm_text="Import")
-        return ImportHelper.invoke(self, context, event)
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        file_summary.draw(layout, _chosen(self, context), self.thin)
-        layout.prop(self, "look")
-        layout.prop(self, "whole")
-        row = layout.row()
-        row.active = self.whole
-        row.prop(self, "rig")
-        column = layout.column(align=True)
-        column.prop(self, "first")
-        column.prop(self, "last", text="Last")
-        column.prop(self, "every", text="Step")
-        layout.prop(self, "thin")
-        layout.prop(self, "storage")
-
-    def steps(self, context: bpy.types.Context) -> Generator[float, None, bpy.types.Collection]:
-        selection = Selection(self.first, self.last, self.every, self.thin)
-        path = bpy.path.abspath(self.filepath)
-        with open_sequence(path) as sequence:
-            shown = [given.select(selection) for given in sequence.surfaces.values()]
-            large = sum(map(cache_size, shown)) > preferences(context).memory_budget * 1e9
-            cache = self.storage == "CACHE" or (self.storage == "AUTO" and large)
-            settings = self._settings(stage.Settings.of_recipe(sequence.recipe))
-            options = shots.Options(selection, cache, self.whole)
-            return (yield from stage.building(sequence, settings, options))
-
-    def _settings(self, settings: stage.Settings) -> stage.Settings:
-        """Return a recipe's settings with the look and the camera that were chosen."""
-        if self.look != "RECIPE":
-            settings = dataclasses.replace(settings, name=self.look)
-        if self.rig != "RECIPE":
-            settings = settings.filmed_by(self.rig)
-        return settings
-
-    def done(self, result: bpy.types.Collection) -> str:
-        land = shots.parts_of(result)["Land"]
-        count = land.data[GRID][2]
-        return f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
-
-
-def _chosen(operator: bpy.types.Operator, context: bpy.types.Context) -> str:
-    """Return the file that an operator is about to open: in a browser, the one that is marked."""
-    browser = getattr(context.space_data, "params", None)
-    if browser is not None and context.area.type == "FILE_BROWSER":
-        return str(Path(browser.directory.decode(errors="replace"), browser.filename))
-    return operator.filepath
 
 
 class OfShot:
@@ -143,10 +25,7 @@ class OfShot:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if shots.at_hand(context) is None:
-            cls.poll_message_set("Import a sequence first.")
-            return False
-        return context.mode == "OBJECT"
+        return agrees(cls, needs_a_shot(context) or needs_object_mode(context))
 
 
 def _and_kept(said: str, kept: list[str]) -> str:
@@ -183,16 +62,12 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.in_steps = True
-        return self.execute(context)
-
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
         shot, path = shots.at_hand(context), bpy.path.abspath(self.filepath)
         if path:  # the shot that shows it, if one does
             same = [c for c in shots.in_scene(context.scene) if shots.source_of(c) == Path(path)]
             shot = same[0] if same else shot
-        return stage.updating(shot, path or None, overwrite=self.overwrite)
+        return update.updating(shot, path or None, overwrite=self.overwrite)
 
 
 class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
@@ -208,16 +83,18 @@ class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
 
     filename_ext = ".h5"
     filter_glob: bpy.props.StringProperty(default="*.h5;*.hdf5", options={"HIDDEN"})
+    filepath: bpy.props.StringProperty(
+        name="File", description="The sequence file", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.in_steps = True
+    def ask(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return ImportHelper.invoke(self, context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
-        file_summary.draw(self.layout, _chosen(self, context))
+        file_summary.draw(self.layout, file_summary.marked(self, context))
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        return stage.updating(shots.at_hand(context), bpy.path.abspath(self.filepath))
+        return update.updating(shots.at_hand(context), bpy.path.abspath(self.filepath))
 
 
 class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
@@ -263,11 +140,10 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
 
     KEYS = ("scale", "relief", "clip_low", "clip_high", "reverse")
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def ask(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         settings, _ = shots.made_with(shots.at_hand(context))
         for key in self.KEYS:
             setattr(self, key, getattr(settings, key))
-        self.in_steps = True
         return context.window_manager.invoke_props_dialog(self)
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -279,8 +155,9 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
         shot = shots.at_hand(context)
         settings, _ = shots.made_with(shot)
-        changed = {key: getattr(self, key) for key in self.KEYS}
-        return stage.updating(shot, None, dataclasses.replace(settings, **changed))
+        given = filter(self.properties.is_property_set, self.KEYS)
+        changed = {key: getattr(self, key) for key in given}
+        return update.updating(shot, None, dataclasses.replace(settings, **changed))
 
 
 class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
@@ -306,7 +183,7 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        kept = stage.change_look(shots.at_hand(context), context.scene, self.look, self.overwrite)
+        kept = update.change_look(shots.at_hand(context), context.scene, self.look, self.overwrite)
         self.report({"INFO"}, _and_kept(f"Dressed as {self.look}", kept))
         return {"FINISHED"}
 
@@ -328,12 +205,8 @@ class MOVING_LANDS_OT_change_camera(InSteps, OfShot, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.in_steps = True
-        return self.execute(context)
-
     def steps(self, context: bpy.types.Context) -> Generator[float, None, list[str]]:
-        return stage.changing_rig(shots.at_hand(context), context.scene, self.rig, self.overwrite)
+        return update.changing_rig(shots.at_hand(context), context.scene, self.rig, self.overwrite)
 
     def done(self, result: list[str]) -> str:
         return _and_kept(f"Filmed as {self.rig}", result)
@@ -370,28 +243,7 @@ def _on_lands(operator: bpy.types.Operator, context: bpy.types.Context, add: obj
     return {"FINISHED"} if lands else {"CANCELLED"}
 
 
-class MOVING_LANDS_FH_sequence(bpy.types.FileHandler):
-    """Sequence files dropped on a window."""
-
-    bl_idname = "MOVING_LANDS_FH_sequence"
-    bl_label = "Loss Landscape Sequence"
-    bl_import_operator = "moving_lands.import_sequence"
-    bl_file_extensions = ".h5;.hdf5"
-
-    @classmethod
-    def poll_drop(cls, context: bpy.types.Context) -> bool:
-        return context.area is not None and context.area.type in {"VIEW_3D", "OUTLINER"}
-
-
-def menu_entry(self: bpy.types.Menu, context: bpy.types.Context) -> None:
-    """Draw the entry in File > Import."""
-    self.layout.operator(
-        MOVING_LANDS_OT_import_sequence.bl_idname, text="Loss Landscape Sequence (.h5)"
-    )
-
-
 CLASSES = (
-    MOVING_LANDS_OT_import_sequence,
     MOVING_LANDS_OT_update,
     MOVING_LANDS_OT_replace,
     MOVING_LANDS_OT_set_heights,
@@ -399,5 +251,4 @@ CLASSES = (
     MOVING_LANDS_OT_change_camera,
     MOVING_LANDS_OT_add_skirt,
     MOVING_LANDS_OT_add_thickness,
-    MOVING_LANDS_FH_sequence,
 )

@@ -14,6 +14,14 @@ from ..sequence.summary import Facts, facts
 from .drawing import sentence
 
 
+def marked(operator: bpy.types.Operator, context: bpy.types.Context) -> str:
+    """Return the file that an operator is about to open: in a browser, the one that is marked."""
+    browser = getattr(context.space_data, "params", None)
+    if browser is not None and context.area.type == "FILE_BROWSER":
+        return str(Path(browser.directory.decode(errors="replace"), browser.filename))
+    return operator.filepath
+
+
 def draw(layout: bpy.types.UILayout, path: str, thin: int = 1) -> None:
     """Draw what is in a file, or in one sentence why it cannot be used.
 
@@ -30,23 +38,36 @@ def draw(layout: bpy.types.UILayout, path: str, thin: int = 1) -> None:
     if file is None or not file.is_file():
         return
     box = layout.box()
-    status = file.stat()
-    try:
-        title, found = _look(str(file), status.st_mtime_ns, status.st_size, thin)
-    except (SequenceError, OSError) as error:
-        sentence(box, str(error).removeprefix(f"{file}: ").capitalize(), icon="ERROR")
+    title, found = summary(file, thin)
+    if not found:
+        sentence(box, title, icon="ERROR")
         return
     box.label(text=title, icon="RNDCURVE")
     for surface in found:
         _draw_surface(box.column(align=True), surface, named=len(found) > 1)
 
 
+def summary(file: Path, thin: int) -> tuple[str, list[Facts]]:
+    """Look a file over, once for each version of it, as panels are drawn again and again.
+
+    Returns
+    -------
+    (str, list of Facts)
+        Its title, and what there is to know of its surfaces; or why it will not do, and none.
+    """
+    status = file.stat()
+    return _summary(str(file), status.st_mtime_ns, status.st_size, thin)
+
+
 @lru_cache(maxsize=16)
-def _look(path: str, changed: int, size: int, thin: int) -> tuple[str, list[Facts]]:
-    """Look a file over, once for each version of it."""
-    with open_sequence(path) as sequence:
-        shown = [given.select(Selection(thin=thin)) for given in sequence.surfaces.values()]
-        return sequence.title, [facts(given) for given in shown]
+def _summary(path: str, changed: int, size: int, thin: int) -> tuple[str, list[Facts]]:
+    try:
+        with open_sequence(path) as sequence:
+            shown = [given.select(Selection(thin=thin)) for given in sequence.surfaces.values()]
+            return sequence.title, [facts(given) for given in shown]
+    except (SequenceError, OSError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        return reason[:1].upper() + reason[1:], []
 
 
 def _draw_surface(column: bpy.types.UILayout, found: Facts, named: bool) -> None:

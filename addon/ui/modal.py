@@ -1,8 +1,14 @@
-"""Operators that take a while: they work in steps, show how far they are, and can be cancelled."""
+"""Operators that take a while: they work in steps, show how far they are, and can be cancelled.
+
+``execute`` works to the end before it answers. Only where a person has invoked an operator does it
+answer at once and go on as a modal one, and only the one time: Blender calls ``execute`` of the
+same instance again to repeat it and from the redo panel, and wants it finished then.
+"""
 
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Generator
 from typing import Any
 
@@ -12,17 +18,18 @@ SLICE = 0.1
 """Seconds of work between two redraws."""
 
 
+def has_events(context: bpy.types.Context) -> bool:
+    """Return whether a modal operator would be told of time and keys."""
+    return bool(context.window) and not bpy.app.background
+
+
 class InSteps:
     """What such operators have in common: a class says its ``steps`` and what is ``done``.
 
     A script that calls one waits for its end. A click returns at once, and Escape gives up.
     """
 
-    in_steps: bpy.props.BoolProperty(
-        name="In Steps",
-        description="Redraw meanwhile, and let Escape cancel",
-        options={"HIDDEN", "SKIP_SAVE"},
-    )
+    _goes_modal = False
 
     def steps(self, context: bpy.types.Context) -> Generator[float, None, Any]:
         """Do the work, yielding the progress from 0 to 1."""
@@ -32,54 +39,78 @@ class InSteps:
         """Return what to tell when ``steps`` has returned this."""
         raise NotImplementedError
 
+    def ask(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask a person what to do, by a dialog that calls ``execute``; by default nothing."""
+        return self.execute(context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self._goes_modal = has_events(context)
+        return self.ask(context, event)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
+        goes_modal, self._goes_modal = self._goes_modal, False
         self._steps = self.steps(context)
-        if self.in_steps and context.window and not bpy.app.background:
-            self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
-            context.window_manager.modal_handler_add(self)
-            self._show(context, 0.0)
-            return {"RUNNING_MODAL"}
-        return self._work(context, float("inf")) or {"CANCELLED"}
+        if not goes_modal:
+            return self._work(context, float("inf")) or {"CANCELLED"}
+        self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        self._show(context, 0.0)
+        return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type == "ESC":
-            self._steps.close()
-            self.report({"INFO"}, f"{self.bl_label}: cancelled, nothing has changed")
-            return self._end(context, {"CANCELLED"})
-        if event.type != "TIMER":
+        if event.type not in ("ESC", "TIMER"):
             return {"RUNNING_MODAL"}
-        if ended := self._work(context, SLICE):
-            return self._end(context, ended)
-        return {"RUNNING_MODAL"}
+        ended = self._give_up() if event.type == "ESC" else self._work(context, SLICE)
+        if not ended:
+            return {"RUNNING_MODAL"}
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
+        return ended
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Give up, because the window closes."""
         if hasattr(self, "_steps"):
             self._steps.close()
 
+    def _give_up(self) -> set[str]:
+        try:
+            self._steps.close()
+            self.report({"INFO"}, f"{self.bl_label}: cancelled, nothing has changed")
+        except Exception as error:
+            self.report({"ERROR"}, _sentence(self.bl_label, error))
+        return {"CANCELLED"}
+
     def _work(self, context: bpy.types.Context, seconds: float) -> set[str] | None:
-        """Work for so long; return how it ended, if it did."""
+        """Work for so long; return how it ended, if it did: by whatever error, it did."""
+        try:
+            return self._advance(context, seconds)
+        except Exception as error:
+            self.report({"ERROR"}, _sentence(self.bl_label, error))
+            return {"CANCELLED"}
+
+    def _advance(self, context: bpy.types.Context, seconds: float) -> set[str] | None:
         until = time.monotonic() + seconds
         try:
+            progress = next(self._steps)
             while time.monotonic() < until:
                 progress = next(self._steps)
-            self._show(context, progress)
         except StopIteration as end:
             self.report({"INFO"}, self.done(end.value))
             return {"FINISHED"}
-        except (ValueError, OSError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        except MemoryError:
-            self.report({"ERROR"}, "Not enough memory: take fewer snapshots or points.")
-            return {"CANCELLED"}
+        self._show(context, progress)
         return None
 
     def _show(self, context: bpy.types.Context, progress: float) -> None:
         text = f"{self.bl_label}: {progress:.0%}     Esc: Cancel"
         context.workspace.status_text_set(text)
 
-    def _end(self, context: bpy.types.Context, ended: set[str]) -> set[str]:
-        context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
-        return ended
+
+def _sentence(label: str, error: Exception) -> str:
+    """Say what ended an operator; of a defect the whole traceback, in the console."""
+    if isinstance(error, MemoryError):
+        return "Not enough memory: take fewer snapshots or points."
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    traceback.print_exception(error)
+    kind = type(error).__name__
+    return f"{label} has failed: {kind}: {error}. The system console tells more."

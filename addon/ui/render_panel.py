@@ -19,6 +19,7 @@ from ..render.opening import shot_scene
 from .compute_job import INTERVAL
 from .drawing import redraw, sentence
 from .process import Job
+from .view import CATEGORY
 
 ESTIMATE = ".estimate"
 """At the end of the name of a copy that is only looked at."""
@@ -319,7 +320,7 @@ class MOVING_LANDS_PT_render(bpy.types.Panel):
     """How to render, and how far it is."""
 
     bl_label = "Render"
-    bl_category = "Moving Lands"
+    bl_category = CATEGORY
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_order = 20

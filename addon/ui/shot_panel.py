@@ -7,9 +7,9 @@ import bpy
 from .. import overlays
 from ..land.mesh_cache import modifier as mesh_cache
 from ..shot import parts as shots
-from . import edit_operators, file_summary
-
-CATEGORY = "Moving Lands"
+from . import edit_operators, file_summary, import_operators
+from .choices import LOOKS, RIGS
+from .view import CATEGORY
 
 
 class MOVING_LANDS_PG_shot(bpy.types.PropertyGroup):
@@ -49,11 +49,11 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         )
         made = shots.made_with(shot)[0]
         look = edit_operators.MOVING_LANDS_OT_change_look.bl_idname
-        name = _label(edit_operators.LOOKS, made.name)
+        name = _label(LOOKS, made.name)
         layout.operator_menu_enum(look, "look", text=f"Look: {name}", icon="MATERIAL")
         if "Camera" in parts:
             rig = edit_operators.MOVING_LANDS_OT_change_camera.bl_idname
-            name = "Acts" if made.acts else _label(edit_operators.RIGS, made.rig)
+            name = "Acts" if made.acts else _label(RIGS, made.rig)
             layout.operator_menu_enum(rig, "rig", text=f"Camera: {name}", icon="OUTLINER_OB_CAMERA")
         for land in shots.lands_of(shot):
             _land(layout, land)
@@ -73,7 +73,7 @@ def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     file_summary.draw(layout, settings.file)
     row = layout.row()
     row.scale_y = 1.3
-    importing = edit_operators.MOVING_LANDS_OT_import_sequence.bl_idname
+    importing = import_operators.MOVING_LANDS_OT_import_sequence.bl_idname
     row.operator(importing, icon="IMPORT", text="Import").filepath = settings.file
     if not settings.file:
         layout.label(text="Or drop a file on the viewport", icon="INFO")

@@ -1,17 +1,21 @@
 """What an artist clicks."""
 
+import dataclasses
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from funnel import funnel
 
 import addon
+from addon import ui
 from addon.camera import cuts, rigs
+from addon.sequence.format import SequenceError
 from addon.shot import parts as shots
 from addon.shot.settings import CHOICES
-from addon.ui import edit_operators
+from addon.ui import choices, file_summary, import_operators, modal
 from movinglands.sequence import write_sequence
 
 
@@ -75,8 +79,8 @@ def test_look_and_camera_can_be_chosen(registered, tiny_file):
 
 
 def test_every_look_and_rig_can_be_chosen():
-    assert tuple(name for name, *_ in edit_operators.LOOKS) == CHOICES["name"]
-    assert tuple(name for name, *_ in edit_operators.RIGS) == tuple(rigs.RIGS)
+    assert tuple(name for name, *_ in choices.LOOKS) == CHOICES["name"]
+    assert tuple(name for name, *_ in choices.RIGS) == tuple(rigs.RIGS)
 
 
 @pytest.mark.parametrize(("budget", "cached"), [(0.0, True), (1.0, False)])
@@ -85,7 +89,7 @@ def test_memory_decides_on_the_storage(
 ):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     monkeypatch.setattr(
-        edit_operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
+        import_operators, "preferences", lambda context: type("", (), {"memory_budget": budget})
     )
     bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file))
     assert (shots.parts(bpy.context.scene)["Land"].data.shape_keys is None) == cached
@@ -181,6 +185,198 @@ def test_every_operator_can_be_undone(imported, other_file, own_file, name):
 @pytest.mark.parametrize("name", [name for name in OPERATORS if name != "import_sequence"])
 def test_without_a_shot_there_is_nothing_to_do(registered, name):
     assert not getattr(bpy.ops.moving_lands, name).poll()
+
+
+STEPPING = ["import_sequence", "update", "replace", "set_heights", "change_camera"]
+
+
+def test_every_operator_that_steps_is_tested():
+    kinds = [kind for kind in ui.CLASSES if issubclass(kind, modal.InSteps)]
+    assert {kind.bl_idname for kind in kinds} == {f"moving_lands.{name}" for name in STEPPING}
+
+
+@pytest.mark.parametrize("name", STEPPING)
+def test_execute_is_over_when_it_answers_whatever_its_properties(
+    imported, other_file, monkeypatch, name
+):
+    """Blender repeats it by ``execute``, with the properties of the click, and crashes else."""
+    monkeypatch.setattr(modal, "has_events", lambda context: bool(context.window))
+    assert bpy.context.window
+    operator = getattr(bpy.ops.moving_lands, name)
+    rna = operator.get_rna_type()
+    switches = [p.identifier for p in rna.properties if p.type == "BOOLEAN" and not p.is_readonly]
+    file = {"filepath": str(other_file)} if "filepath" in rna.properties else {}
+    for given in ({}, *({switch: True} for switch in switches)):
+        assert operator("EXEC_DEFAULT", **file, **given) == {"FINISHED"}, given
+
+
+class MOVING_LANDS_OT_trial(modal.InSteps, bpy.types.Operator):
+    """Steps as a test wants them."""
+
+    bl_idname = "moving_lands.trial"
+    bl_label = "Trial"
+    work = None
+    instance = None
+
+    def execute(self, context):  # without a window Blender never invokes
+        type(self).instance = self
+        return self.invoke(context, None)
+
+    def ask(self, context, event):
+        return super().execute(context)
+
+    def steps(self, context):
+        return type(self).work()
+
+    def done(self, result):
+        return f"it is {result}"
+
+
+@pytest.fixture
+def trial(empty, monkeypatch):
+    """Run steps as a click does, by as many ticks as they take; return the answers."""
+    monkeypatch.setattr(modal, "has_events", lambda context: bool(context.window))
+    monkeypatch.setattr(modal, "SLICE", 0.0)
+    bpy.utils.register_class(MOVING_LANDS_OT_trial)
+
+    def run(work, *events):
+        MOVING_LANDS_OT_trial.work = staticmethod(work)
+        answers = [bpy.ops.moving_lands.trial()]
+        for event in events:
+            event = SimpleNamespace(type=event)
+            answers.append(MOVING_LANDS_OT_trial.instance.modal(bpy.context, event))
+        return answers
+
+    yield run
+    bpy.ops.wm.read_factory_settings(use_empty=True)  # ends those that are modal
+    bpy.utils.unregister_class(MOVING_LANDS_OT_trial)
+
+
+MODAL, FINISHED, CANCELLED = {"RUNNING_MODAL"}, {"FINISHED"}, {"CANCELLED"}
+
+
+def test_a_click_goes_on_by_ticks(trial):
+    def work():
+        yield from (0.0, 0.5)
+        return "done"
+
+    answers = trial(work, "TIMER", "MOUSEMOVE", "TIMER", "TIMER")
+    assert answers == [MODAL, MODAL, MODAL, MODAL, FINISHED]
+
+
+def test_a_defect_ends_an_operator(trial, capsys, monkeypatch):
+    undone = []
+
+    def work():
+        try:
+            yield 0.0
+            {}["nothing"]
+        finally:
+            undone.append(True)
+
+    assert trial(work, "TIMER", "TIMER") == [MODAL, MODAL, CANCELLED]
+    assert undone
+    assert "KeyError: 'nothing'" in capsys.readouterr().err
+    monkeypatch.setattr(modal, "has_events", lambda context: False)
+    with pytest.raises(RuntimeError, match="Trial has failed: KeyError: 'nothing'"):
+        bpy.ops.moving_lands.trial()
+
+
+def test_escape_ends_an_operator(trial):
+    undone = []
+
+    def work():
+        try:
+            yield 0.0
+            yield 1.0
+        finally:
+            undone.append(True)
+
+    assert trial(work, "TIMER", "ESC") == [MODAL, MODAL, CANCELLED]
+    assert undone
+
+
+def linked(blend, imported, **how):
+    """Save a shot, and bring its collection into a fresh .blend."""
+    name = imported.name
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(blend), link=True) as (_, here):
+        here.collections = [name]
+    (collection,) = here.collections
+    bpy.context.scene.collection.children.link(collection)
+    return collection
+
+
+OF_SHOT = [
+    "update",
+    "replace",
+    "set_heights",
+    "change_look",
+    "change_camera",
+    "add_skirt",
+    "add_thickness",
+]
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_a_shot_of_another_file_is_refused(imported, tmp_path, override):
+    collection = linked(tmp_path / "lib.blend", imported)
+    if override:
+        scene = bpy.context.scene
+        collection.override_hierarchy_create(scene, bpy.context.view_layer)
+    for name in OF_SHOT:
+        operator = getattr(bpy.ops.moving_lands, name)
+        assert not operator.poll(), name
+        with pytest.raises(RuntimeError, match=r"belongs to lib\.blend: change it there, or make"):
+            operator()
+
+
+@pytest.mark.parametrize("name", ["import_sequence", *OF_SHOT])
+def test_outside_object_mode_it_says_so(imported, name):
+    land = shots.lands_of(imported)[0]
+    bpy.context.view_layer.objects.active = land
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(RuntimeError, match=r"Switch to Object Mode first\."):
+        getattr(bpy.ops.moving_lands, name)()
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def test_a_new_shot_is_turned_to(imported):
+    land = shots.lands_of(imported)[0]
+    assert bpy.context.view_layer.objects.active == land
+    assert bpy.context.selected_objects == [land]
+    assert imported in shots.in_scene(bpy.context.window.scene)
+
+
+def test_an_unasked_one_is_not(registered, tiny_file):
+    scene = bpy.context.scene
+    bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), unasked=True)
+    assert bpy.context.window.scene == scene
+    assert not bpy.context.selected_objects
+
+
+def test_heights_that_are_not_given_stay(imported):
+    before, _ = shots.made_with(imported)
+    bpy.ops.moving_lands.set_heights(reverse=True)
+    after, _ = shots.made_with(imported)
+    assert after == dataclasses.replace(before, reverse=True)
+
+
+def test_a_faulty_file_is_opened_once_for_each_version(empty, tmp_path, monkeypatch):
+    opened = []
+
+    def refuse(path):
+        opened.append(path)
+        raise SequenceError(f"{path}: not an HDF5 file.")
+
+    monkeypatch.setattr(file_summary, "open_sequence", refuse)
+    bad = tmp_path / "bad.h5"
+    for text in ("no sequence", "no sequence either"):
+        bad.write_text(text)
+        for _ in range(3):
+            assert file_summary.summary(bad, 1) == ("Not an HDF5 file.", [])
+    assert len(opened) == 2
 
 
 def test_every_operator_and_property_has_a_tooltip(registered):
