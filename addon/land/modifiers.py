@@ -1,8 +1,8 @@
-"""The land as a solid: a skirt down to a base, or a thickness.
+"""Modifiers that make the land a solid: walls down to a base, or a thickness.
 
-Neither is there by default. Both are native modifiers, which an artist sets, orders and removes
-like any other, and which importing again leaves alone. Every frame builds them anew: with one of
-them, a land of 300 000 points takes about a tenth of a second for it.
+A new land has neither. Both are ordinary modifiers, which an artist sets, orders and removes like
+any other, and which an update leaves as they are. Blender evaluates them at every frame: for a land
+of 300 000 points, that takes about a tenth of a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BASE = "Height of the walls' lower edge; the lowest loss is at 0"
 
 
 def add_thickness(land: bpy.types.Object, thickness: float = 0.01 * WIDTH) -> bpy.types.Modifier:
-    """Thicken a land downwards: its upper side stays where the losses are.
+    """Thicken a land downwards: its upper side stays at the heights of the losses.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def add_thickness(land: bpy.types.Object, thickness: float = 0.01 * WIDTH) -> bp
 
 
 def add_skirt(land: bpy.types.Object, base: float = -0.04 * WIDTH) -> bpy.types.Modifier:
-    """Draw a land's border down to a base: walls as a block of it would have.
+    """Add walls from a land's border down to a base, as on a block cut out of it.
 
     Parameters
     ----------

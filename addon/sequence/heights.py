@@ -1,7 +1,7 @@
 """From loss to height: one scale for a whole shot.
 
-No bpy here. The losses in the file are the truth and labels show them; heights are for the eye.
-They are computed in float64, a few thousand at a time where there are many, and rounded once.
+No bpy here. Labels show the losses of the file; heights only serve to see the surface. They are
+computed in float64, a few thousand at a time where there are many, and rounded once.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ..steps import drained
 SCALES = ("log", "linear", "symlog")
 
 BLOCK = 1 << 15
-"""Heights computed at a time: few enough for a processor's own memory."""
+"""Heights computed at a time: few enough for a processor's cache."""
 
 SAMPLE = 1 << 14
-"""Points of a frame, evenly spread, of which percentages are taken; of smaller ones, all."""
+"""Points of a large frame, evenly spread, that percentages are computed from."""
 
 
 @dataclass(frozen=True)
 class HeightScale:
     """The transform from loss to height, fixed for a shot.
 
-    ``low`` and ``high`` are the losses that get the heights 0 and ``relief``; where it is
-    reversed, ``relief`` and 0: valleys become peaks. What lies outside, infinity and NaN (a
-    diverged network) among it, is clamped: NaN counts as high.
+    ``low`` and ``high`` are the losses that get the heights 0 and ``relief``, or ``relief`` and 0
+    if it is reversed: valleys become peaks. Losses outside are clamped, and so is infinity; NaN,
+    of a diverged network, counts as ``high``.
     """
 
     scale: str
@@ -98,9 +98,9 @@ def fitting(
     relief : float
         Height of the highest loss over the lowest.
     clip : float, float
-        The percentages of all points between which heights tell losses apart: with ``(0, 98)``
-        the highest 2 in 100 of the land are one plateau, and the rest has the whole relief. Of
-        large frames they are those of ``SAMPLE`` points; 0 and 100 are always exact.
+        Percentiles of all losses between which heights differ: with ``(0, 98)`` the highest 2 % of
+        the points become a plateau, and the others have the whole relief. In large frames they are
+        computed from ``SAMPLE`` points; 0 and 100 are always exact.
     reverse : bool
         Whether valleys become peaks.
 
@@ -120,11 +120,8 @@ def fitting(
     low, high = np.inf, -np.inf
     samples = []
     for frame in losses:
-        least, most = frame.min(initial=np.inf), frame.max(initial=-np.inf)
-        if not (np.isfinite(least) and np.isfinite(most)):
-            finite = frame[np.isfinite(frame)]
-            least, most = finite.min(initial=np.inf), finite.max(initial=-np.inf)
-        low, high = min(low, float(least)), max(high, float(most))
+        least, most = _finite_range(frame)
+        low, high = min(low, least), max(high, most)
         if clip != (0, 100):
             samples.append(_sample(frame))
         yield
@@ -144,8 +141,17 @@ def fitting(
     return HeightScale(scale, low, high, relief, reverse)
 
 
+def _finite_range(frame: NDArray) -> tuple[float, float]:
+    """Return the lowest and the highest finite value; infinity and its opposite without any."""
+    least, most = frame.min(initial=np.inf), frame.max(initial=-np.inf)
+    if not (np.isfinite(least) and np.isfinite(most)):
+        finite = frame[np.isfinite(frame)]
+        least, most = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    return float(least), float(most)
+
+
 def _sample(frame: NDArray) -> NDArray:
-    """Return the finite ones of a frame's values, or of so many that ``SAMPLE`` are taken."""
+    """Return the finite values of a frame; of a large one, of about ``SAMPLE`` of its points."""
     every = ceil((frame.size / SAMPLE) ** (1 / max(frame.ndim, 1)))
     taken = frame[(slice(None, None, max(every, 1)),) * frame.ndim]
     return taken[np.isfinite(taken)]

@@ -12,8 +12,7 @@ import pytest
 from funnel import funnel
 from lands import finish, seen, write_lands
 
-from addon.land import cache_files, mesh
-from addon.land import mesh_cache as cache
+from addon.land import cache_files, memory, mesh, mesh_cache
 from addon.sequence.heights import HeightScale
 from addon.sequence.reader import open_sequence
 from addon.shot import build as stage
@@ -72,7 +71,7 @@ def test_blend_and_cache_move_together(shown, tmp_path):
     shot = tmp_path / "a" / "shot.blend"
     shot.parent.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(shot))
-    (path,) = cache.beside_blend(["network"])
+    (path,) = mesh_cache.beside_blend(["network"])
     assert path == shot.with_name("shot network.pc2")
     cached = built(shown, path)
     assert cached.modifiers[0].filepath == "//shot network.pc2"
@@ -95,21 +94,21 @@ def test_an_absolute_path_becomes_relative_when_the_blend_is_first_saved(shown, 
 
 def test_a_blend_that_is_not_saved_has_no_place_for_it(empty):
     with pytest.raises(ValueError, match=r"lies beside the \.blend: save the \.blend first\.$"):
-        cache.beside_blend(["network"])
+        mesh_cache.beside_blend(["network"])
 
 
 def test_a_cache_that_is_there_is_not_overwritten(empty, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     for name in ("shot a_b.pc2", "shot a_b 2.pc2", "shot a_b 3.pc2"):
-        (path,) = cache.beside_blend(["a/b"])
+        (path,) = mesh_cache.beside_blend(["a/b"])
         assert path == tmp_path / name
         path.touch()
-    assert cache.next_file(tmp_path / "shot a_b 2.pc2", "a/b") == tmp_path / "shot a_b 4.pc2"
+    assert mesh_cache.next_file(tmp_path / "shot a_b 2.pc2", "a/b") == tmp_path / "shot a_b 4.pc2"
 
 
 def test_caches_that_are_named_before_they_are_written_are_different_files(empty, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    names = [path.name for path in cache.beside_blend(["a.b", "a b", "A/B", "c"])]
+    names = [path.name for path in mesh_cache.beside_blend(["a.b", "a b", "A/B", "c"])]
     assert names == ["shot a_b.pc2", "shot a_b 2.pc2", "shot A_B 3.pc2", "shot c.pc2"]
 
 
@@ -121,7 +120,7 @@ def test_surfaces_whose_names_are_one_file_name_have_a_cache_each(empty, tmp_pat
         for way in (True, False)
     )
     for land, expected in zip(lands_of(cached), lands_of(keyed), strict=True):
-        assert cache.modifier(land)
+        assert mesh_cache.modifier(land)
         np.testing.assert_allclose(seen(land, 1), seen(expected, 1), atol=5e-6)
 
 
@@ -135,7 +134,7 @@ def test_writing_streams_and_given_up_leaves_the_file_as_it_was(tmp_path):
             asked.append(index)
             yield np.full(6, index, np.float32)
 
-    steps = cache.writing(path, snapshots(), 2, 4)
+    steps = mesh_cache.writing(path, snapshots(), 2, 4)
     assert next(steps) == 0.25
     assert next(steps) == 0.5
     assert asked == [0, 1]
@@ -143,7 +142,7 @@ def test_writing_streams_and_given_up_leaves_the_file_as_it_was(tmp_path):
     steps.close()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
-    assert finish(cache.writing(path, snapshots(), 2, 4))[0][-1] == 1
+    assert finish(mesh_cache.writing(path, snapshots(), 2, 4))[0][-1] == 1
     assert path.stat().st_size == 32 + 4 * 2 * 12
     assert list(tmp_path.iterdir()) == [path]
 
@@ -151,21 +150,32 @@ def test_writing_streams_and_given_up_leaves_the_file_as_it_was(tmp_path):
 def test_a_cache_that_the_disk_has_no_room_for_is_refused_before(tmp_path):
     path = tmp_path / "land.pc2"
     with pytest.raises(ValueError, match=r"land\.pc2: takes 12000000\.0 GB, the disk has .* left"):
-        next(cache.writing(path, iter(()), 10**9, 10**6))
+        next(mesh_cache.writing(path, iter(()), 10**9, 10**6))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_goes_first_and_keeps_its_place_and_settings(shown, tmp_path):
     land = bpy.data.objects.new("land", built(shown).data.copy())
     land.modifiers.new("bend", "SIMPLE_DEFORM")
-    cache.attach(land, tmp_path / "a.pc2")
+    mesh_cache.attach(land, tmp_path / "a.pc2")
     assert [m.type for m in land.modifiers] == ["MESH_CACHE", "SIMPLE_DEFORM"]
-    cache.modifier(land).factor = 0.5
+    mesh_cache.modifier(land).factor = 0.5
     land.modifiers[0].name = "renamed"
-    cache.attach(land, tmp_path / "b.pc2")
+    mesh_cache.attach(land, tmp_path / "b.pc2")
     assert [m.name for m in land.modifiers] == ["renamed", "bend"]
     assert land.modifiers[0].factor == 0.5
     assert land.modifiers[0].filepath.endswith("b.pc2")
+
+
+def test_an_update_that_does_not_fit_in_memory_changes_nothing(empty, tmp_path, monkeypatch):
+    write_sequence(tmp_path / "funnel.h5", "FUNNEL", "", {"network": funnel()})
+    shot = stage.import_sequence(tmp_path / "funnel.h5", None, Options(whole=False))
+    before = seen(*lands_of(shot), 1)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1000)
+    for refused in (lambda path: stage.update(shot, path), stage.import_sequence):
+        with pytest.raises(ValueError, match=r"network: 6 frames of 1089 points take 0\.0 GB"):
+            refused(tmp_path / "funnel.h5")
+    np.testing.assert_array_equal(seen(*lands_of(shot), 1), before)
 
 
 # Which files are kept
@@ -188,7 +198,7 @@ class Shot:
         folder.mkdir(exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(self.blend))
         bpy.ops.ed.undo_push(message="begin")  # in the background, undo begins with the first
-        (path,) = cache.beside_blend(["network"])
+        (path,) = mesh_cache.beside_blend(["network"])
         with self.sequence(0) as opened:
             built(opened.surfaces["network"], path)
         cache_files.changed([path])
@@ -278,7 +288,7 @@ def test_a_deleted_land_comes_back_with_its_heights(followed, tmp_path):
     shot.update(1)
     bpy.data.objects.remove(bpy.data.objects["Land network"])
     bpy.ops.ed.undo_push(message="delete")
-    (path,) = cache.beside_blend(["other"])
+    (path,) = mesh_cache.beside_blend(["other"])
     with shot.sequence(2) as opened:
         built(opened.surfaces["network"], path)
     cache_files.changed([path])

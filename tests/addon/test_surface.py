@@ -11,10 +11,10 @@ from lands import data_blocks, finish, seen, write_lands
 
 from addon.blender import compat
 from addon.land import memory
-from addon.land import mesh as surface
-from addon.land import mesh_cache as cache
-from addon.land import modifiers as solid
 from addon.land.memory import check_memory
+from addon.land.mesh import building, clock, renewing
+from addon.land.mesh_cache import modifier
+from addon.land.modifiers import add_skirt, add_thickness
 from addon.sequence import heights
 from addon.sequence.format import SequenceError
 from addon.sequence.memory import cache_memory, keys_memory
@@ -137,7 +137,7 @@ def lands(empty, tmp_path):
 
 
 def built(shown, path=None, last=31):
-    _, land = finish(surface.building(shown, SCALE, 1, last, path))
+    _, land = finish(building(shown, SCALE, 1, last, path))
     bpy.context.scene.collection.objects.link(land)
     return land
 
@@ -159,7 +159,7 @@ def kept_in(request, tmp_path):
 
 def test_building_tells_its_progress(lands, kept_in):
     shown, losses = lands(5, 7, 8)
-    yielded, land = finish(surface.building(shown, SCALE, 1, 31, kept_in))
+    yielded, land = finish(building(shown, SCALE, 1, 31, kept_in))
     assert yielded == pytest.approx(np.arange(1, 9) / 8)
     assert not land.users_collection
     bpy.context.scene.collection.objects.link(land)
@@ -184,7 +184,7 @@ def test_a_single_snapshot_stands_still(lands, kept_in):
 def test_building_given_up_leaves_nothing(lands, kept_in, tmp_path, after):
     shown, _ = lands(5, 7, 8)
     before, files = data_blocks(), set(tmp_path.iterdir())
-    steps = surface.building(shown, SCALE, 1, 31, kept_in)
+    steps = building(shown, SCALE, 1, 31, kept_in)
     for _ in range(after):
         next(steps)
     steps.close()
@@ -200,7 +200,7 @@ def test_a_damaged_frame_leaves_nothing(lands, kept_in, tmp_path):
     with open_sequence(tmp_path / "damaged.h5") as opened:
         shown = opened.surfaces["network"]
         with pytest.raises(SequenceError, match=r"network/loss: damaged at frame 5\.$"):
-            finish(surface.building(shown, SCALE, 1, 31, kept_in))
+            finish(building(shown, SCALE, 1, 31, kept_in))
     assert data_blocks() == before
     assert set(tmp_path.iterdir()) == files
 
@@ -217,7 +217,7 @@ def dress(land):
     land["mine"], mesh["mine"] = "object", "mesh"
     land.modifiers.new("bend", "SIMPLE_DEFORM").show_viewport = False
     land.modifiers.new("round", "SUBSURF").show_viewport = False
-    solid.add_skirt(land).show_viewport = False
+    add_skirt(land).show_viewport = False
     land.modifiers.move(2, 1)
     land.vertex_groups.new(name="rim").add([0, 3], 0.5, "REPLACE")
     land.location.x = 0.25
@@ -225,7 +225,7 @@ def dress(land):
     twin = bpy.data.objects.new("twin", mesh)
     bpy.context.scene.collection.objects.link(twin)
     follower = bpy.data.objects.new("follower", None)
-    owner, path, _ = surface.clock(land)
+    owner, path, _ = clock(land)
     target = follower.driver_add("location", 2).driver.variables.new().targets[0]
     target.id_type, target.id, target.data_path = owner.id_type, owner, path
     follower.animation_data.drivers[0].driver.type = "SUM"
@@ -244,7 +244,7 @@ def dressing(land, follower):
         "parent": land.parent.name,
         "properties": (land["mine"], land.data["mine"]),
         "groups": land.vertex_groups.keys(),
-        "clock": (target.id, target.data_path) == surface.clock(land)[:2],
+        "clock": (target.id, target.data_path) == clock(land)[:2],
         "smooth": all(polygon.use_smooth for polygon in land.data.polygons),
         "place": (land.location.x, land.animation_data.action is not None),
         "data-blocks": data_blocks(),
@@ -258,7 +258,7 @@ def test_renewing_changes_heights_and_keeps_what_is_on_the_land(lands, kept_in, 
     seen(land, 17)  # a clock that is not at 0
     before = dressing(land, follower)
     shown, losses = lands(*size, seed=3)
-    yielded, _ = finish(surface.renewing(land, shown, SCALE))
+    yielded, _ = finish(renewing(land, shown, SCALE))
     assert yielded == pytest.approx(np.arange(1, size[2] + 1) / size[2])
     assert dressing(land, follower) == before
     assert shows(land, losses)
@@ -266,7 +266,7 @@ def test_renewing_changes_heights_and_keeps_what_is_on_the_land(lands, kept_in, 
     assert len(land.data.uv_layers) == 1
     if size[:2] == (5, 7):
         assert [group.weight for group in land.data.vertices[3].groups] == [0.5]
-    owner, _, spacing = surface.clock(land)
+    owner, _, spacing = clock(land)
     seen(land, 31)
     assert follower.evaluated_get(bpy.context.evaluated_depsgraph_get()).location.z == (
         pytest.approx(spacing * (size[2] - 1), rel=1e-5)
@@ -280,25 +280,25 @@ def test_renewing_changes_heights_and_keeps_what_is_on_the_land(lands, kept_in, 
 
 def test_a_retimed_land_keeps_its_timing(lands, kept_in):
     land = built(lands(5, 7, 4)[0], kept_in)
-    owner, path, _ = surface.clock(land)
+    owner, path, _ = clock(land)
     compat.fcurves(owner).find(path).keyframe_points[1].co.x = 21
     shown, losses = lands(5, 7, 7, seed=3)
-    finish(surface.renewing(land, shown, SCALE))
+    finish(renewing(land, shown, SCALE))
     assert shows(land, losses[:4], 1, 21)
 
 
 def test_a_land_whose_timing_was_taken_away_gets_none(lands, kept_in):
     land = built(lands(5, 7, 4)[0], kept_in)
-    owner, _, _ = surface.clock(land)
+    owner, _, _ = clock(land)
     owner.animation_data_clear()
-    finish(surface.renewing(land, lands(5, 7, 7, seed=3)[0], SCALE))
+    finish(renewing(land, lands(5, 7, 7, seed=3)[0], SCALE))
     assert owner.animation_data is None
 
 
 def test_names_that_an_artist_gave_to_shape_keys_stay(lands):
     land = built(lands(5, 7, 4)[0])
     land.data.shape_keys.key_blocks[2].name = "it understands"
-    finish(surface.renewing(land, lands(5, 7, 5, seed=10)[0], SCALE))
+    finish(renewing(land, lands(5, 7, 5, seed=10)[0], SCALE))
     names = [key.name for key in land.data.shape_keys.key_blocks]
     assert names == ["step 10", "step 20", "it understands", "step 40", "step 50"]
 
@@ -310,7 +310,7 @@ def test_renewing_given_up_leaves_the_land_as_it_was(lands, kept_in, size, tmp_p
     follower = dress(land)
     shown, _ = lands(*size, seed=3)
     before, files = dressing(land, follower), set(tmp_path.iterdir())
-    steps = surface.renewing(land, shown, SCALE)
+    steps = renewing(land, shown, SCALE)
     for _ in range(size[2] - 1):
         next(steps)
     steps.close()
@@ -324,7 +324,7 @@ def test_a_land_in_edit_mode_is_not_renewed(lands):
     bpy.context.view_layer.objects.active = land
     bpy.ops.object.mode_set(mode="EDIT")
     with pytest.raises(ValueError, match=r"Land network is in Edit Mode: leave it first\."):
-        next(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
+        next(renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
 
 
 def test_a_land_changed_by_hand_is_not_renewed(lands):
@@ -332,28 +332,28 @@ def test_a_land_changed_by_hand_is_not_renewed(lands):
     land = built(shown)
     land.shape_key_add(name="mine")
     with pytest.raises(ValueError, match="35 points and 4 shape keys, found 35 and 5"):
-        next(surface.renewing(land, shown, SCALE))
+        next(renewing(land, shown, SCALE))
     land.shape_key_clear()
     land.data.vertices.add(1)
     with pytest.raises(ValueError, match=r"changed by hand: expected 35 points .* found 36"):
-        next(surface.renewing(land, shown, SCALE))
+        next(renewing(land, shown, SCALE))
 
 
 def test_a_renewed_cache_is_another_file(lands, tmp_path):
     land = built(lands(5, 7, 4)[0], tmp_path / "land.pc2")
     before = (tmp_path / "land.pc2").read_bytes()
     for name in ("land 2.pc2", "land 3.pc2"):
-        finish(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
+        finish(renewing(land, lands(5, 7, 4, seed=3)[0], SCALE))
         assert land.modifiers[0].filepath == str(tmp_path / name)
     assert (tmp_path / "land.pc2").read_bytes() == before
     given = tmp_path / "given.pc2"
-    finish(surface.renewing(land, lands(5, 7, 4, seed=3)[0], SCALE, given))
-    assert cache.modifier(land).filepath == str(given)
+    finish(renewing(land, lands(5, 7, 4, seed=3)[0], SCALE, given))
+    assert modifier(land).filepath == str(given)
 
 
 def test_a_land_with_shape_keys_gets_no_cache(lands, tmp_path):
     land = built(lands(5, 7, 4)[0])
-    steps = surface.renewing(land, lands(5, 7, 4)[0], SCALE, tmp_path / "land.pc2")
+    steps = renewing(land, lands(5, 7, 4)[0], SCALE, tmp_path / "land.pc2")
     with pytest.raises(ValueError, match="Land network has shape keys: a mesh cache takes a new"):
         next(steps)
 
@@ -362,14 +362,14 @@ def test_a_clock_needs_something_that_runs(lands):
     land = built(lands(5, 7, 4)[0])
     land.shape_key_clear()
     with pytest.raises(ValueError, match="Land network: expected shape keys or a Mesh Cache"):
-        surface.clock(land)
+        clock(land)
 
 
 def test_a_skirt_hangs_from_the_border_down_to_its_base(lands):
     shown, _ = lands(5, 7, 4)
     land = built(shown)
     before = seen(land, 7)
-    skirt = solid.add_skirt(land, base=-0.7)
+    skirt = add_skirt(land, base=-0.7)
     after = seen(land, 7)
     np.testing.assert_array_equal(after[:35], before)
     grid = before.reshape(5, 7, 3)
@@ -386,10 +386,10 @@ def test_a_skirt_hangs_from_the_border_down_to_its_base(lands):
 
 def test_a_skirt_and_a_thickness_are_kept_by_renewing(lands):
     land = built(lands(5, 7, 4)[0])
-    solid.add_thickness(land, 0.3)
-    solid.add_skirt(land, -0.5)
+    add_thickness(land, 0.3)
+    add_skirt(land, -0.5)
     shown, losses = lands(4, 6, 4, seed=3)
-    finish(surface.renewing(land, shown, SCALE))
+    finish(renewing(land, shown, SCALE))
     places = seen(land, 1)
     assert places[:24, 2] == pytest.approx(SCALE(losses[0]).ravel(), abs=1e-4)
     assert len(places) > 24
@@ -399,7 +399,7 @@ def test_a_thickness_grows_downwards(lands):
     shown, _ = lands(5, 7, 4)
     land = built(shown)
     before = seen(land, 1)
-    solid.add_thickness(land, 0.3)
+    add_thickness(land, 0.3)
     after = seen(land, 1)
     assert len(after) == 2 * len(before)
     np.testing.assert_array_equal(after[:35], before)
