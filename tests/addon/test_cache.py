@@ -15,8 +15,9 @@ from lands import finish, seen, write_lands
 from addon.land import cache_files, memory, mesh, mesh_cache
 from addon.sequence.heights import HeightScale
 from addon.sequence.reader import open_sequence
-from addon.shot import build as stage
+from addon.shot.build import import_sequence
 from addon.shot.parts import Options, lands_of
+from addon.shot.update import update
 from movinglands.sequence import write_sequence
 
 SCALE = HeightScale("log", 0.02, 50.0, 2.0)
@@ -116,7 +117,7 @@ def test_surfaces_whose_names_are_one_file_name_have_a_cache_each(empty, tmp_pat
     write_sequence(tmp_path / "pair.h5", "PAIR", "", {"a.b": funnel(), "a b": funnel(size=21)})
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     cached, keyed = (
-        stage.import_sequence(tmp_path / "pair.h5", None, Options(cache=way, whole=False))
+        import_sequence(tmp_path / "pair.h5", None, Options(cache=way, whole=False))
         for way in (True, False)
     )
     for land, expected in zip(lands_of(cached), lands_of(keyed), strict=True):
@@ -169,10 +170,10 @@ def test_a_cache_goes_first_and_keeps_its_place_and_settings(shown, tmp_path):
 
 def test_an_update_that_does_not_fit_in_memory_changes_nothing(empty, tmp_path, monkeypatch):
     write_sequence(tmp_path / "funnel.h5", "FUNNEL", "", {"network": funnel()})
-    shot = stage.import_sequence(tmp_path / "funnel.h5", None, Options(whole=False))
+    shot = import_sequence(tmp_path / "funnel.h5", None, Options(whole=False))
     before = seen(*lands_of(shot), 1)
     monkeypatch.setattr(memory, "machine_memory", lambda: 1000)
-    for refused in (lambda path: stage.update(shot, path), stage.import_sequence):
+    for refused in (lambda path: update(shot, path), import_sequence):
         with pytest.raises(ValueError, match=r"network: 6 frames of 1089 points take 0\.0 GB"):
             refused(tmp_path / "funnel.h5")
     np.testing.assert_array_equal(seen(*lands_of(shot), 1), before)
@@ -274,7 +275,7 @@ def test_imports_that_were_undone_leave_no_file(followed, tmp_path):
     write_sequence(tmp_path / "funnel.h5", "FUNNEL", "", {"network": funnel()})
     bpy.ops.ed.undo_push(message="empty")
     for _ in range(3):
-        stage.import_sequence(tmp_path / "funnel.h5", None, Options(cache=True, whole=False))
+        import_sequence(tmp_path / "funnel.h5", None, Options(cache=True, whole=False))
         bpy.ops.ed.undo_push(message="import")
         bpy.ops.ed.undo()
     assert len(list(tmp_path.glob("*.pc2"))) == 1
