@@ -58,6 +58,9 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
 
     The still is that of the poster's frame, ``SMALLEST`` pixels wide.
     """
+    film = scene.render
+    scale = SMALLEST / max(film.resolution_x, film.resolution_y)
+    size = round(scale * film.resolution_x), round(scale * film.resolution_y)
     there, apart = parts(scene), overlays.scenes_of(scene)[:1]
     gates = [
         Gate(f"{name}: {figure.replace('_', ' ')}", value, low, high)
@@ -66,12 +69,12 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
     ]
     frame = scene.get(MARK, {}).get("poster_frame", (scene.frame_start + scene.frame_end) // 2)
     with TemporaryDirectory() as folder:
-        still = _small(scene, frame, Path(folder, "still"))
+        still = _small(scene, frame, Path(folder, "still"), size)
         with _lines_hidden():
-            labels = [_small(each, frame, Path(folder, "labels")) for each in apart]
+            labels = [_small(each, frame, Path(folder, "labels"), size) for each in apart]
     gates += judge_still(still, look)
     if labels:
-        longer = max(scene.render.resolution_x, scene.render.resolution_y)
+        longer = max(film.resolution_x, film.resolution_y)
         capitals = overlays.CAPITAL * overlays.SMALL * longer
         gates += [
             Gate("height of small capitals, pixels", capitals, 8, np.inf),
@@ -132,15 +135,14 @@ def _luminance(picture: NDArray) -> NDArray[np.float64]:
     return luma(decode(picture / 255))
 
 
-def _small(scene: bpy.types.Scene, frame: int, path: Path) -> NDArray[np.float64]:
+def _small(
+    scene: bpy.types.Scene, frame: int, path: Path, size: tuple[int, int]
+) -> NDArray[np.float64]:
     """Render a frame of a scene, small, and leave the scene as it was."""
     render = scene.render
     kept = ("resolution_x", "resolution_y", "filepath", "resolution_percentage")
     before = {key: getattr(render, key) for key in kept}
     frames, samples = (scene.frame_start, scene.frame_end), scene.cycles.samples
-    film = bpy.context.scene.render
-    scale = SMALLEST / max(film.resolution_x, film.resolution_y)
-    size = [round(scale * n) for n in (film.resolution_x, film.resolution_y)]
     try:
         render.resolution_x, render.resolution_y = size
         render.resolution_percentage = 100

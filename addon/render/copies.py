@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import bpy
 
+from ..files import remove
+
 COPY = ".rendering"
 """At the end of a copy's name that is rendered while the artist goes on with the original."""
+
+TEMPORARY = "moving_lands_"
+"""The names of temporary folders for copies begin so."""
 
 
 def saved(kind: str = COPY) -> Path:
@@ -26,11 +31,19 @@ def saved(kind: str = COPY) -> Path:
             return _save(copy)
         except RuntimeError:  # a folder that can only be read
             pass
-    folder = tempfile.mkdtemp(prefix="moving_lands_")
+    folder = tempfile.mkdtemp(prefix=TEMPORARY)
     if copy is None:
         return _save(Path(folder, f"untitled{kind}.blend"))
     with _absolute_output():
         return _save(Path(folder, copy.name))
+
+
+def discard(copy: Path) -> None:
+    """Remove a copy, and the temporary folder that was made for it."""
+    remove(copy)
+    if copy.parent.name.startswith(TEMPORARY):
+        with suppress(OSError):  # frames lie in it
+            copy.parent.rmdir()
 
 
 def beside(kind: str = COPY) -> Path | None:

@@ -40,8 +40,8 @@ def known() -> dict[str, str] | None:
 def use_best(scene: bpy.types.Scene) -> None:
     """Let a scene render on a GPU where this Blender has one to use; a panel's F12, too.
 
-    What an artist has chosen in the preferences stays. Where nothing is chosen there yet, the best
-    of ``found`` is, for this session. Without a GPU nothing changes.
+    What an artist has chosen in the preferences stays. Where nothing is chosen there, the best of
+    ``found`` is, for this session. Without a GPU nothing changes.
     """
     backend = next(iter(found()))
     if backend == "CPU":

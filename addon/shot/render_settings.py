@@ -8,6 +8,8 @@ from ..blender import compat
 from ..blender.parts import MARK
 from ..look import LOOKS
 from ..look.grading import set_view
+from ..overlays.compositing import scenes_of
+from ..render import devices
 from .settings import Settings
 
 
@@ -37,3 +39,5 @@ def set_render(scene: bpy.types.Scene, settings: Settings) -> None:
         "poster_width": settings.poster_width,
         "poster_samples": settings.poster_samples,
     }
+    for rendered in (scene, *scenes_of(scene)):
+        devices.use_best(rendered)

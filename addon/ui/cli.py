@@ -148,7 +148,7 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    blend = _shot(options.file)
+    blend = _shot(options.file, options.output)
     job = prepare(blend, options.output, options.device, options.quality, options.format)
     for remark in job.remarks:
         tell("remark", message=remark)
@@ -170,13 +170,25 @@ def _render(options: argparse.Namespace) -> None:
     say(f"{file}: done.")
 
 
-def _shot(file: Path) -> Path:
-    """Return the shot of a file, built where it is a sequence that has none yet."""
+def _shot(file: Path, output: Path | None) -> Path:
+    """Return the shot of a file, built where it is a sequence that has none yet.
+
+    It lies beside the sequence or, where nothing can be written there, with the film.
+    """
     if not file.is_file():
         raise SequenceError(f"{file}: no such file.")
     blend = file.with_suffix(".blend")
     if not blend.exists():
-        build(file, blend)
+        try:
+            build(file, blend)
+        except PermissionError:
+            if output is None:
+                raise ValueError(
+                    f"{blend.parent} cannot be written to: give a folder with -o."
+                ) from None
+            blend = output / blend.name
+            if not blend.exists():
+                build(file, blend)
     return blend
 
 

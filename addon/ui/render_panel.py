@@ -99,7 +99,7 @@ def _end(done: Work) -> None:
         made = f"{job.file.name} is" if job.file.suffix else "The frames are"
         done.outcome = "CHECKMARK", f"{made} rendered."
     if done.is_copy and (done.estimates or job.finished):
-        done.blend.unlink(missing_ok=True)
+        copies.discard(done.blend)
 
 
 def _in_words_of_the_panel(error: str) -> str:

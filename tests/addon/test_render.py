@@ -163,6 +163,50 @@ def test_the_device_that_is_taken_is_real(empty):
         devices.choose(scene, absent.lower())
 
 
+@pytest.fixture
+def preferences_kept():
+    """Put back what Cycles computes on."""
+    chosen = bpy.context.preferences.addons["cycles"].preferences
+    before = chosen.compute_device_type
+    yield chosen
+    chosen.compute_device_type = before
+
+
+def test_the_best_device_of_a_machine_without_a_gpu_is_what_there_was(empty, preferences_kept):
+    if len(devices.found()) > 1:
+        pytest.skip("this machine has a GPU")
+    before = preferences_kept.compute_device_type
+    devices.use_best(bpy.context.scene)
+    assert bpy.context.scene.cycles.device == "CPU"
+    assert preferences_kept.compute_device_type == before
+
+
+@pytest.mark.parametrize(("chosen", "then"), [("NONE", "OPTIX"), ("CUDA", "CUDA")])
+def test_what_an_artist_has_chosen_to_compute_on_stays(
+    empty, preferences_kept, monkeypatch, chosen, then
+):
+    preferences_kept.compute_device_type = chosen
+    monkeypatch.setattr(devices, "found", lambda: {"OPTIX": "A GPU", "CPU": "A CPU"})
+    devices.use_best(bpy.context.scene)
+    assert preferences_kept.compute_device_type == then
+
+
+def test_a_panel_can_ask_for_devices_without_a_search(empty):
+    devices.found.cache_clear()
+    assert devices.known() is None
+    there = devices.found()
+    assert devices.known() == there
+
+
+def test_a_scene_of_its_own_is_rendered_whatever_scene_is_shown(shot):
+    def look_elsewhere(scene):
+        bpy.context.window.scene = bpy.data.scenes.new("Other")
+
+    altered(shot, look_elsewhere)
+    job = prepare(shot, device="cpu")
+    assert shots.in_scene(job.scene)
+
+
 # Versions
 
 
@@ -250,12 +294,13 @@ def test_frames_of_an_earlier_moving_lands_go_on_where_the_blend_is_the_same(sho
 
 
 @pytest.fixture
-def read_only(blend):
+def read_only(blend, tiny_file):
     """A shot with a cache, in a folder where nothing can be written, not even by root."""
     if not hasattr(os, "geteuid"):
         pytest.skip("a folder cannot be made read-only like this")
     folder = Path(tempfile.mkdtemp())
     path = Path(shutil.copy(blend, folder))
+    shutil.copy(tiny_file, folder / "other.h5")
     (folder / "beside.pc2").write_bytes(b"POINTCACHE2\0")
 
     def cached(scene):
@@ -301,6 +346,18 @@ def test_a_copy_that_has_no_place_lies_in_a_temporary_folder_and_finds_its_files
     assert signature(scene) == before
     assert prepare(copy, device="cpu").folder == read_only.parent / "frames"
     shutil.rmtree(copy.parent)
+
+
+def test_a_sequence_that_has_no_place_beside_it_is_built_where_its_film_goes(read_only, capfd):
+    out = Path(tempfile.mkdtemp())
+    sequence = read_only.with_name("other.h5")
+    assert cli.main(["render", str(sequence)]) == 2
+    assert f"{read_only.parent} cannot be written to: give a folder" in capfd.readouterr().err
+    words = ["render", str(sequence), "-o", str(out), "--device", "cpu", "--frames", "1-1"]
+    assert cli.main(words) == 0
+    assert (out / "other.blend").exists()
+    assert [file.name for file in out.glob("frames/*.png")] == ["0001.png"]
+    shutil.rmtree(out)
 
 
 # Denoising
