@@ -26,11 +26,14 @@ SURFACES = "moving_lands_surfaces"
 OVERLAYS_OF = "moving_lands_overlays_of"
 """Custom property of a scene that renders overlays only: the scene that they are of."""
 
-OF_SHOT = ("Title", "Sentence", "Recipe", "Picture Frame", "Overlay Camera", "Camera Now")
+OF_SHOT = ("Title", "Sentence", "Recipe", "Picture Frame", "Overlay Camera", "Active Camera")
 """Kinds that a shot has one of, whatever its surfaces."""
 
 OF_ACT = ("Camera", "Camera Rig", "Minimizer", "Focus", "Fade")
 """Kinds that a shot has one of for each act that is cut."""
+
+RENAMED = {"Camera Now": "Active Camera"}
+"""What versions before called some kinds, and what they are called now."""
 
 COUNTED = ("Badge",)
 """Kinds whose names are numbered from the first on."""
@@ -115,6 +118,7 @@ class Parts(Mapping[Part, bpy.types.Object]):
         return nth, part.number
 
     def _called(self, name: str) -> Part:
+        name = RENAMED.get(name, name)
         found = next((part for part in self._things if self.name(part) == name), None)
         if found is None:
             raise KeyError(name)
@@ -173,7 +177,8 @@ def _part(thing: bpy.types.Object) -> Part:
     record = thing[MARK]
     if isinstance(record, str):
         return _of_name(record, thing.parent)
-    return Part(record["kind"], record["surface"], record["number"])
+    kind = record["kind"]
+    return Part(RENAMED.get(kind, kind), record["surface"], record["number"])
 
 
 # Names that versions before wrote
@@ -181,6 +186,7 @@ def _part(thing: bpy.types.Object) -> Part:
 
 def _of_name(name: str, parent: bpy.types.Object | None) -> Part:
     """Read a name; the surface's own is not in it, so the part has the surface's number."""
+    name = RENAMED.get(name, name)
     kind, number = _split(name)
     if kind in COUNTED:
         return Part(kind, _number(0), number)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import overlays
-from ..camera.objects import measured_takes
+from ..camera.measuring import measured_cameras
 from ..nodes.color import decode
 from ..progress import quiet
 from ..render.opening import open_blend
@@ -64,7 +64,7 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
     there, apart = parts(scene), overlays.scenes_of(scene)[:1]
     gates = [
         Gate(f"{name}: {figure.replace('_', ' ')}", value, low, high)
-        for name, motion in measured_takes(scene, there).items()
+        for name, motion in measured_cameras(scene, there).items()
         for figure, value, low, high in motion.bounds()
     ]
     frame = scene.get(MARK, {}).get("poster_frame", (scene.frame_start + scene.frame_end) // 2)

@@ -17,6 +17,7 @@ from ..blender.parts import Part, Parts, mark
 from ..camera import cuts
 from ..camera import objects as camera
 from ..camera.planner import planning
+from ..camera.record import RECORD
 from ..land import cache_files
 from ..land import curves as traces
 from ..land import mesh as surface
@@ -159,17 +160,17 @@ def _scenery(
     plans = drained(planning(settings.film_acts, ground, settings.fps, aspect))
     made = lands | camera.build(lands[Part("Land", shown[0].name)], plans)
     lens = made["Camera"]
-    seen = lens[cuts.TAKE]["distance"] * lens.data.sensor_width / lens.data.lens
+    seen = lens[RECORD]["distance"] * lens.data.sensor_width / lens.data.lens
     beside = settings.arrange == "side"
     for n, given in enumerate(shown):
         bead = overlays.bead(seen)
         bead.parent = lands[Part("Land", given.name)]
         made |= {Part("Bead", given.name): bead}
         if beside or n == 0:
-            lamps = light_rig(LOOKS[settings.name], scale.relief, lens[cuts.TAKE]["azimuth"])
+            lamps = light_rig(LOOKS[settings.name], scale.relief, lens[RECORD]["azimuth"])
             lamps[RIG].location.x = n * BESIDE * WIDTH
             made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
-    filming = made.get("Camera Now", lens)
+    filming = made.get("Active Camera", lens)
     lines = len(sentences(sequence))
     return made | overlays.make_overlays(
         bpy.context.scene, filming, made, shown, aspect, lines, settings.overlays

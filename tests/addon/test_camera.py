@@ -10,7 +10,7 @@ from mathutils import Vector
 
 from addon.blender import compat
 from addon.blender.parts import Part, Parts
-from addon.camera import cuts
+from addon.camera import cuts, measuring, writing
 from addon.camera import objects as camera
 from addon.camera.acts import Act
 from addon.camera.planner import planning
@@ -137,7 +137,7 @@ def three(scene, files):
 @pytest.mark.parametrize("rig", [r for r in RIGS if RIGS[r].looks_at == "minimizer"])
 def test_every_rig_is_within_its_bounds_on_the_evaluated_scene(scene, files, rig, name):
     parts, _, _ = built(scene, files / f"{name}.h5", [Act(rig, 1, LAST, RIGS[rig].framing)])
-    (found,) = camera.measured_takes(scene, parts).values()
+    (found,) = measuring.measured_cameras(scene, parts).values()
     assert found.faults() == []
     assert found.speed > 0.005
 
@@ -161,7 +161,7 @@ def test_what_is_measured_is_so(scene, shot):
     for curve in compat.fcurves(straight):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
-    found = camera.measured(scene, parts["Land"], straight, parts["Bead"], range(1, 26))
+    found = measuring.measured(scene, parts["Land"], straight, parts["Bead"], range(1, 26))
     assert found.speed == pytest.approx(0.1, rel=1e-3)
     assert found.acceleration == pytest.approx(0, abs=1e-3)
     assert (found.turn, found.tilt) == (pytest.approx(0, abs=1e-3), pytest.approx(0, abs=1e-3))
@@ -171,7 +171,7 @@ def test_what_is_measured_is_so(scene, shot):
     straight.rotation_euler = (0, np.radians(20), 0)
     straight.location = (3, 1, -4)
     straight.animation_data_clear()
-    tilted = camera.measured(scene, parts["Land"], straight, parts["Bead"], range(1, 3))
+    tilted = measuring.measured(scene, parts["Land"], straight, parts["Bead"], range(1, 3))
     assert tilted.tilt == pytest.approx(20, abs=0.1)
 
 
@@ -184,11 +184,11 @@ def test_the_clearance_is_that_to_the_land_as_it_is_evaluated(scene, shot, modif
     scene.collection.objects.link(still)
     ground = float(terrain.height(np.array(5.0), np.array(0.0), np.array(0.0)))
     still.location = (0, 0, ground - 0.5)
-    found = camera.measured(scene, parts["Land"], still, parts["Bead"], [LAST])
+    found = measuring.measured(scene, parts["Land"], still, parts["Bead"], [LAST])
     assert found.clearance == pytest.approx(0.05, abs=0.006)
     ground = float(terrain.height(np.array(5.0), np.array(3.0), np.array(0.0)))
     still.location = (3, 0, ground + 0.2)  # the funnel's rim is between
-    assert camera.measured(scene, parts["Land"], still, parts["Bead"], [LAST]).hidden == 1
+    assert measuring.measured(scene, parts["Land"], still, parts["Bead"], [LAST]).hidden == 1
 
 
 @pytest.mark.parametrize(("rig", "hidden"), [("orbit", 0), ("ride", 1)])
@@ -198,13 +198,13 @@ def test_what_is_buried_in_fur_is_looked_for_over_it(scene, files, rig, hidden):
     eye = evaluated(parts["Camera"], LAST).translation
     aim = evaluated(parts["Bead"], LAST).translation
     parts["Bead"].delta_location = 0.2 * (aim - eye)
-    found = camera.measured(scene, parts["Land"], parts["Camera"], parts["Bead"], [LAST])
+    found = measuring.measured(scene, parts["Land"], parts["Camera"], parts["Bead"], [LAST])
     assert found.hidden == hidden
 
 
 def test_measuring_leaves_the_frame(scene, shot):
     scene.frame_set(7)
-    camera.measured_takes(scene, shot[0])
+    measuring.measured_cameras(scene, shot[0])
     assert scene.frame_current == 7
 
 
@@ -272,13 +272,13 @@ def test_cuts_are_markers(scene, three):
     cameras = [parts[name] for name in ("Camera", "Camera 2", "Camera 3")]
     assert [m.frame for m in scene.timeline_markers] == [1, 25, 49]
     assert [filming(scene, f) for f in (1, 24, 25, 48, 49)] == [cameras[i] for i in (0, 0, 1, 1, 2)]
-    for camera_, motion in camera.measured_takes(scene, parts).items():
+    for camera_, motion in measuring.measured_cameras(scene, parts).items():
         assert motion.faults() == [], camera_
 
 
-def test_camera_now_is_where_the_camera_is_that_films(scene, three):
+def test_the_active_camera_is_where_the_camera_is_that_films(scene, three):
     parts, _, _ = three
-    now = parts["Camera Now"]
+    now = parts["Active Camera"]
     for frame in (1, 24, 25, 40, 48, 49, LAST):
         there = evaluated(now, frame)
         for camera_, here in ((scene.camera, there),):
@@ -292,8 +292,8 @@ def test_text_stands_before_whichever_camera_films(scene, three):
     parts, _, _ = three
     text = bpy.data.objects.new("text", None)
     scene.collection.objects.link(text)
-    text.parent, text.location.z = parts["Camera Now"], -0.5
-    drive(text, "scale", 0, "36 / lens", parts["Camera Now"], "lens")
+    text.parent, text.location.z = parts["Active Camera"], -0.5
+    drive(text, "scale", 0, "36 / lens", parts["Active Camera"], "lens")
     parts["Camera 2"].data.lens = 77
     seen = evaluated(text, 30)
     expected = evaluated(parts["Camera 2"], 30) @ Vector((0, 0, -0.5))
@@ -338,7 +338,7 @@ EASED = [
 def test_takes_that_ease_have_one_camera(scene, files):
     parts, _, _ = built(scene, files / "smooth.h5", EASED)
     assert not scene.timeline_markers and "Camera 2" not in parts
-    (found,) = camera.measured_takes(scene, parts).values()
+    (found,) = measuring.measured_cameras(scene, parts).values()
     assert found.faults() == []
     lenses = []
     for frame in (1, 36, LAST):
@@ -426,7 +426,7 @@ def recast(shot, overwrite=False):
 def test_a_depth_of_field_that_an_artist_set_stays_so(shot, path, value, keyed, noted):
     data = shot[0]["Camera"].data
     if not noted:  # as in a file of an earlier version
-        del data[camera.DEPTH]
+        del data[writing.DEPTH]
     setattr(data.dof, path, value)
     if keyed:
         data.dof.keyframe_insert(path, frame=1)
@@ -442,7 +442,7 @@ def test_a_depth_of_field_that_an_artist_set_stays_so(shot, path, value, keyed, 
 def test_a_depth_of_field_that_nobody_touched_is_that_of_the_rig(shot, noted):
     data = shot[0]["Camera"].data
     if not noted:
-        del data[camera.DEPTH]
+        del data[writing.DEPTH]
     before = data.dof.aperture_fstop
     assert recast(shot) == []
     assert data.dof.aperture_fstop != pytest.approx(before)

@@ -11,7 +11,8 @@ from funnel import funnel
 
 import addon
 from addon import ui
-from addon.camera import cuts, rigs
+from addon.camera import rigs
+from addon.camera.record import RECORD
 from addon.sequence.format import SequenceError
 from addon.shot import parts as shots
 from addon.shot.settings import CHOICES
@@ -75,7 +76,7 @@ def test_look_and_camera_can_be_chosen(registered, tiny_file):
     settings, _ = shots.made_with(shot)
     assert (settings.name, settings.rig, settings.acts) == ("ink", "orbit", [])
     assert settings.film_acts[0].framing == rigs.RIGS["orbit"].framing
-    assert shots.parts(bpy.context.scene)["Camera"][cuts.TAKE]["rig"] == "orbit"
+    assert shots.parts(bpy.context.scene)["Camera"][RECORD]["rig"] == "orbit"
 
 
 def test_every_look_and_rig_can_be_chosen():

@@ -12,7 +12,7 @@ from mathutils.bvhtree import BVHTree
 from addon import overlays
 from addon.blender import compat
 from addon.blender.keyframes import key_spline
-from addon.camera import objects as camera
+from addon.camera.measuring import measured_cameras
 from addon.camera.motion import measure
 from addon.sequence.reader import open_sequence
 from addon.shot import parts as shots
@@ -184,7 +184,7 @@ def test_a_shot_is_filmed_by_another_rig(funnel_file):
     assert np.linalg.norm(np.subtract(orbited, ridden)[:3]) > 0.1 * WIDTH
     anew = stage.Settings(rig="orbit").film_acts[0].framing
     assert orbited[3] == pytest.approx(anew.lens)
-    assert all(motion.faults() == [] for motion in camera.measured_takes(scene, parts).values())
+    assert all(motion.faults() == [] for motion in measured_cameras(scene, parts).values())
 
     parts["Camera"].data.lens = 77.0  # an artist's
     assert stage.change_rig(collection, scene, "ride") == ["Lens"]
