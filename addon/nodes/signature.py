@@ -6,7 +6,6 @@ import zlib
 from typing import Any
 
 import bpy
-import numpy as np
 
 SETTINGS = (
     "bl_idname",
@@ -37,7 +36,7 @@ def signature(tree: bpy.types.NodeTree) -> str:
         values = [
             (s.identifier, _rounded(s.default_value))
             for s in node.inputs
-            if s.enabled and not s.is_linked and np.any(getattr(s, "default_value", 0))
+            if s.enabled and not s.is_linked and _is_on(getattr(s, "default_value", 0))
         ]
         inside = getattr(node, "node_tree", None)
         said.append((node.name, settings, values, signature(inside) if inside else ""))
@@ -59,6 +58,11 @@ def deduplicated(made: bpy.types.NodeTree) -> bpy.types.NodeTree:
             bpy.data.node_groups.remove(made)
             return tree
     return made
+
+
+def _is_on(value: Any) -> bool:
+    """Tell whether a socket's value is another than 0, black or nothing."""
+    return any(value) if hasattr(value, "__len__") else bool(value)
 
 
 def _rounded(value: Any) -> object:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from funnel import funnel
 
+import addon
 from addon.blender import compat
 from addon.look import LOOKS, get_look, library
 from addon.look.grading import set_view
@@ -16,6 +17,7 @@ from addon.nodes.signature import signature
 from addon.shot import parts as shots
 from addon.shot import scripting as stage
 from addon.shot.update import change_look
+from addon.units import WIDTH
 from movinglands.sequence import write_sequence
 
 
@@ -259,6 +261,54 @@ def test_what_an_artist_changed_stays_when_a_shot_is_dressed_anew(dressed):
     assert "Funnel" not in shots.parts_of(collection)
 
 
+def test_a_lamp_of_another_type_is_an_artists(dressed):
+    collection, scene, there = dressed
+    there["Key"].data.type = "POINT"
+    assert change_look(collection, scene, "ink") == ["Key"]
+    assert there["Key"].data.type == "POINT"
+    assert change_look(collection, scene, "ink", overwrite=True) == []
+    assert there["Key"].data.shape == "DISK"
+
+
+def colours(scene):
+    """A scene's world and colour management, as they can be seen."""
+    view, render = scene.view_settings, scene.render
+    world = scene.world and (scene.world.name, scene.world.color[:])
+    return world, view.view_transform, view.look, view.exposure, render.engine, render.fps
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_land_alone_takes_no_world_and_no_colour_management(small_file, empty, beside):
+    scene = bpy.context.scene
+    if beside:  # a whole shot, whose they are
+        whole = stage.import_sequence(small_file)
+        scene = next(s for s in bpy.data.scenes if whole in s.collection.children_recursive)
+        bpy.context.window.scene = scene
+    else:
+        scene.world = bpy.data.worlds.new("Artist's")
+        scene.view_settings.exposure = 0.7
+    before = colours(scene)
+    collection = stage.import_sequence(small_file, options=shots.Options(whole=False))
+    assert change_look(collection, scene, "fur") == []
+    assert shots.parts_of(collection)["Land"].material_slots[0].material.name == "Fur"
+    assert colours(scene) == before
+    change_look(collection, scene, "fur", overwrite=True)
+    assert scene.view_settings.exposure == pytest.approx(LOOKS["fur"].grade.exposure)
+    assert beside or scene.world.name == "Artist's"
+
+
+def test_a_shot_of_an_earlier_version_is_known(dressed):
+    collection, scene, there = dressed
+    for name, part in list(there.items()):
+        part["moving_lands"] = there.name(name)  # what it was called, and no more
+        if name.kind == "Top":
+            part["moving_lands"] = part.name = "Sky"
+    del collection["moving_lands_shot"], collection["moving_lands_surfaces"]
+    sky = shots.parts_of(collection)["Sky"]
+    assert change_look(collection, scene, "fur") == []
+    assert sky.data.energy == LOOKS["fur"].lamps["Top"].watts
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_artists_own_material_world_and_lamps_are_theirs(dressed, overwrite):
     collection, scene, there = dressed
@@ -296,6 +346,68 @@ def test_a_saved_shot_still_knows_what_was_changed(dressed, tmp_path):
     scene = bpy.context.scene
     (collection,) = shots.in_scene(scene)
     assert change_look(collection, scene, "fur") == ["Key"]
+
+
+# Other choices, one after the other
+
+
+def everything(collection, scene):
+    """All that a look sets, as numbers and names."""
+    there = shots.parts_of(collection)
+    lamps = {
+        part.kind: (*thing.location, *thing.rotation_euler, thing.data.energy, *thing.data.color)
+        for part, thing in there.items()
+        if thing.type == "LIGHT"
+    }
+    materials = sorted((m.name, signature(m.node_tree)) for m in bpy.data.materials if m.node_tree)
+    groups = sorted((group.name, signature(group)) for group in bpy.data.node_groups)
+    made = shots.made_with(collection)[0].name
+    return lamps, materials, groups, colours(scene), signature(scene.world.node_tree), made
+
+
+def test_choosing_again_in_the_redo_panel_is_as_choosing_at_once(small_file, empty):
+    """The redo panel undoes what was done, and does it with the other choice."""
+    addon.register()
+    try:
+        bpy.ops.moving_lands.import_sequence(filepath=str(small_file))
+        bpy.ops.ed.undo_push(message="before")
+        bpy.ops.moving_lands.change_look("EXEC_DEFAULT", True, look="fur")
+        (collection,) = shots.in_scene(bpy.context.scene)
+        at_once = everything(collection, bpy.context.scene)
+        bpy.ops.ed.undo()
+        bpy.ops.moving_lands.change_look("EXEC_DEFAULT", True, look="ink")
+        bpy.ops.ed.undo()
+        bpy.ops.moving_lands.change_look("EXEC_DEFAULT", True, look="fur")
+        (collection,) = shots.in_scene(bpy.context.scene)
+        assert everything(collection, bpy.context.scene) == at_once
+    finally:
+        addon.unregister()
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_one_look_after_another_leaves_nothing_of_the_first(dressed, name):
+    collection, scene, _ = dressed
+    change_look(collection, scene, name)
+    at_once = everything(collection, scene)[0::3]
+    for other in (*LOOKS, name):
+        assert change_look(collection, scene, other) == []
+    assert everything(collection, scene)[0::3] == at_once
+
+
+# In the viewport
+
+
+def test_no_line_of_the_lamps_crosses_the_picture(dressed):
+    """Blender draws lines to a parent that is shown, and a ray up to the cutoff distance."""
+    _, _, there = dressed
+    lamps = [thing for thing in there.values() if thing.type == "LIGHT"]
+    assert len(lamps) == 5
+    for lamp in lamps:
+        assert lamp.data.cutoff_distance < 0.1 * WIDTH
+        assert not lamp.data.use_custom_distance  # so it ends no light
+        assert lamp.parent == there["Light Rig"] and lamp.parent.hide_viewport
+        assert not lamp.hide_viewport and not lamp.hide_render  # or it would not light
+        assert lamp.visible_get()
 
 
 # The asset library
