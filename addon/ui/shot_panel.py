@@ -6,6 +6,7 @@ import bpy
 
 from .. import overlays
 from ..land.mesh_cache import modifier as mesh_cache
+from ..look.lights import RIG
 from ..shot import parts as shots
 from . import edit_operators, file_summary, import_operators
 from .choices import LOOKS, RIGS
@@ -51,6 +52,7 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         look = edit_operators.MOVING_LANDS_OT_change_look.bl_idname
         name = _label(LOOKS, made.name)
         layout.operator_menu_enum(look, "look", text=f"Look: {name}", icon="MATERIAL")
+        _light_rigs(layout, parts.all(RIG))
         if "Camera" in parts:
             rig = edit_operators.MOVING_LANDS_OT_change_camera.bl_idname
             name = "Acts" if made.acts else _label(RIGS, made.rig)
@@ -64,6 +66,21 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
 
 def _label(items: tuple[tuple[str, str, str], ...], chosen: str) -> str:
     return next(label for name, label, _ in items if name == chosen)
+
+
+def _light_rigs(layout: bpy.types.UILayout, rigs: list[bpy.types.Object]) -> None:
+    """Draw a switch for each Empty that lamps hang on: shown, they are found and turned by it."""
+    row = layout.row(align=True)
+    row.use_property_split = False
+    for rig in rigs:
+        row.prop(
+            rig,
+            "hide_viewport",
+            text=rig.name,
+            icon="OUTLINER_OB_LIGHT",
+            invert_checkbox=True,
+            toggle=True,
+        )
 
 
 def _before(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
