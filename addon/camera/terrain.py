@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..sequence.heights import HeightScale
 from ..sequence.selection import Selection
 from ..sequence.surface import Surface
+from ..units import plane_unit
 
 Array = NDArray[np.float64]
 
@@ -172,7 +173,7 @@ class Terrain:
 
 
 def surveying(
-    surface: Surface, scale: HeightScale, frames: Array, when: Array, places: Array, width: float
+    surface: Surface, scale: HeightScale, frames: Array, when: Array, places: Array
 ) -> Generator[float, None, Terrain]:
     """Look a surface over for a camera.
 
@@ -184,8 +185,6 @@ def surveying(
         The land's.
     frames, when, places
         As ``Terrain`` has them.
-    width : float
-        Of the land.
 
     Yields
     ------
@@ -203,7 +202,7 @@ def surveying(
     for loss in coarse.losses(scale.of_frame):
         heights.append(np.asarray(loss, np.float32))
         yield len(heights) / len(known)
-    unit = width / (surface.alpha[-1] - surface.alpha[0])
+    unit = plane_unit(surface.alpha)
     rate = surface.scalars.get("learning_rate", np.ones(count))
     rate = np.where(np.isfinite(rate) & (rate > 0), rate, 0.0)
     pace = np.interp(when, np.arange(count), rate / max(rate.max(), 1e-30))

@@ -14,7 +14,6 @@ from ..land import mesh as surface
 from ..land.projection import to_land
 from ..sequence import heights
 from ..sequence.surface import Surface
-from ..units import WIDTH
 
 
 def _seen(land: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +43,7 @@ def surveying(
     land = there[Part("Land", shown[0].name)]
     frames, when = _seen(land)
     places = _followed(shown[0], scale, when)
-    found = yield from terrain.surveying(shown[0], scale, frames, when, places, WIDTH)
+    found = yield from terrain.surveying(shown[0], scale, frames, when, places)
     for given in shown[1:]:
         if other := there.get(Part("Land", given.name)):
             seen = np.interp(frames, *_seen(other))

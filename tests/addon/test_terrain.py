@@ -87,7 +87,7 @@ def test_a_surface_is_surveyed(funnel_file):
     frames = np.arange(1.0, 7)
     with open_sequence(funnel_file) as opened:
         surface = opened.surfaces["network"]
-        found = drained(surveying(surface, scale, frames, frames - 1, np.zeros((6, 3)), 10.0))
+        found = drained(surveying(surface, scale, frames, frames - 1, np.zeros((6, 3))))
         loss = surface.loss(2)
     assert found.width == pytest.approx(10)
     looked = found.height(np.array([2.0]), np.zeros(1), np.zeros(1))
