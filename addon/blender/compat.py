@@ -69,20 +69,37 @@ def compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
     return scene.compositing_node_group if BLENDER_5 else scene.node_tree
 
 
+def is_composited(scene: bpy.types.Scene) -> bool:
+    """Tell whether a scene has compositing nodes, and they act."""
+    on = scene.render.use_compositing and (BLENDER_5 or scene.use_nodes)
+    return bool(on and compositor(scene))
+
+
 def compositing(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.NodeSocket]:
-    """Return a scene's compositing nodes, made where there are none, and where its picture ends."""
+    """Switch a scene's compositing nodes on, made where there are none.
+
+    Nodes that there are stay as they are; what is another scene's too, is copied for this one.
+
+    Returns
+    -------
+    NodeTree, NodeSocket
+        The nodes, and where the picture ends.
+    """
+    scene.render.use_compositing = True
     if BLENDER_5:
         tree = scene.compositing_node_group
         if tree is None:
             tree = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
+        elif tree.library or tree.users - tree.use_fake_user > 1:
+            tree = tree.copy()
+        scene.compositing_node_group = tree
+        if not any(item.item_type == "SOCKET" for item in tree.interface.items_tree):
             tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-            scene.compositing_node_group = tree
         kind = "NodeGroupOutput"
     else:
-        if not scene.use_nodes:
-            scene.use_nodes = True
-            scene.node_tree.nodes.clear()
+        scene.use_nodes = True
         tree = scene.node_tree
         kind = "CompositorNodeComposite"
-    result = next((node for node in tree.nodes if node.bl_idname == kind), None)
-    return tree, (result or tree.nodes.new(kind)).inputs[0]
+    ends = [node for node in tree.nodes if node.bl_idname == kind] or [tree.nodes.new(kind)]
+    # Of several, 4.5 does not tell which one is in use.
+    return tree, next((n for n in ends if getattr(n, "is_active_output", False)), ends[0]).inputs[0]

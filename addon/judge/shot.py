@@ -15,9 +15,11 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import overlays
 from ..camera.measuring import measured_cameras
 from ..nodes.color import decode
+from ..overlays.compositing import scenes_of
+from ..overlays.layout import CAPITAL, SMALL
+from ..overlays.materials import LINE, PAINT
 from ..progress import quiet
 from ..render.opening import open_blend
 from ..shot.parts import MARK, in_scene, made_with, parts
@@ -61,7 +63,7 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
     film = scene.render
     scale = SMALLEST / max(film.resolution_x, film.resolution_y)
     size = round(scale * film.resolution_x), round(scale * film.resolution_y)
-    there, apart = parts(scene), overlays.scenes_of(scene)[:1]
+    there, above = parts(scene), scenes_of(scene)[:1]
     gates = [
         Gate(f"{name}: {figure.replace('_', ' ')}", value, low, high)
         for name, motion in measured_cameras(scene, there).items()
@@ -71,11 +73,11 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
     with TemporaryDirectory() as folder:
         still = _small(scene, frame, Path(folder, "still"), size)
         with _lines_hidden():
-            labels = [_small(each, frame, Path(folder, "labels"), size) for each in apart]
+            labels = [_small(each, frame, Path(folder, "labels"), size) for each in above]
     gates += judge_still(still, look)
     if labels:
         longer = max(film.resolution_x, film.resolution_y)
-        capitals = overlays.CAPITAL * overlays.SMALL * longer
+        capitals = CAPITAL * SMALL * longer
         gates += [
             Gate("height of small capitals, pixels", capitals, 8, np.inf),
             Gate("contrast of labels", contrast(still, labels[0]), 4.5, 21),
@@ -86,7 +88,7 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
 @contextmanager
 def _lines_hidden() -> Iterator[None]:
     """Leave only text of the labels: thin lines have a casing, and need not be read."""
-    lines = [m for m in bpy.data.materials if m.get(overlays.PAINT) == overlays.LINES]
+    lines = [m for m in bpy.data.materials if m.get(PAINT) == LINE]
     lamps = [node for m in lines for node in m.node_tree.nodes if node.type == "EMISSION"]
     before = [node.inputs["Strength"].default_value for node in lamps]
     try:

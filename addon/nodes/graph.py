@@ -13,7 +13,6 @@ from typing import Any
 
 import bpy
 
-from ..blender import compat
 from .arrange import arrange
 from .interface import Input, add_input
 
@@ -244,16 +243,6 @@ class Graph:
             self.tree.links.new(text, node.inputs["Strings"])
         return node.outputs[0]
 
-    def letters(
-        self, text: bpy.types.NodeSocket, size: float, font: bpy.types.VectorFont
-    ) -> bpy.types.NodeSocket:
-        """Return a text as filled letters, from the origin to the right."""
-        curves = self.add("GeometryNodeStringToCurves", String=text, Size=size)
-        curves.inputs["Character Spacing"].default_value = 1.06
-        compat.set_font(curves, font)
-        real = self.add("GeometryNodeRealizeInstances", Geometry=curves.outputs[0])
-        return self.add("GeometryNodeFillCurve", Curve=real.outputs[0]).outputs[0]
-
     # Shapes, in Geometry Nodes
 
     def bounds(self, geometry: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
@@ -286,7 +275,9 @@ class Graph:
 
     def disc(self, radius: float) -> bpy.types.NodeSocket:
         """Return a round plate."""
-        return self.add("GeometryNodeFillCurve", Curve=self._circle(radius)).outputs[0]
+        plate = self.add("GeometryNodeMeshCircle", {"fill_type": "NGON"}, Vertices=64)
+        plate.inputs["Radius"].default_value = radius
+        return plate.outputs[0]
 
     def _circle(self, radius: float) -> bpy.types.NodeSocket:
         circle = self.add("GeometryNodeCurvePrimitiveCircle", Resolution=64)

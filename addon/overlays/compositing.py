@@ -13,10 +13,10 @@ from collections.abc import Iterable
 import bpy
 
 from ..blender import compat
-from ..blender.parts import OVERLAYS_OF
+from ..blender.parts import MARK, OVERLAYS_OF, Part, Parts
 from ..units import WIDTH
 from .layout import drive
-from .materials import APART
+from .materials import COMPOSITED
 from .shadow import laid_over
 
 SAMPLES = 24
@@ -29,7 +29,10 @@ SHARP = 1.2
 """Width of the pixel filter."""
 
 NODE = "Overlays"
-"""Name of the compositor's node."""
+"""Name of the compositor's node, and of the collection."""
+
+OWN = "Own Compositing (was off)"
+"""Name of the switch before nodes that an artist had switched off."""
 
 FOLLOWED = ("lens", "shift_x", "shift_y", "sensor_width")
 """What the overlays' camera has from the shot's; not its aperture."""
@@ -38,7 +41,10 @@ FOLLOWED = ("lens", "shift_x", "shift_y", "sensor_width")
 def lay_over(
     scene: bpy.types.Scene, camera: bpy.types.Object, things: Iterable[bpy.types.Object]
 ) -> bpy.types.Object:
-    """Let overlays be rendered apart from a scene, and laid over its picture.
+    """Let overlays be rendered by a scene of their own, and laid over the picture of another.
+
+    They lie in a collection that both scenes are to have, so that what is deleted from one is in
+    neither.
 
     Parameters
     ----------
@@ -54,16 +60,38 @@ def lay_over(
     Object
         The overlays' own camera.
     """
-    apart = _scene_of(scene)
-    for thing in things:
-        if apart not in thing.users_scene:
-            apart.collection.objects.link(thing)
-    eye = _camera_beside(camera)
-    apart.collection.objects.link(eye)
-    apart.camera = eye
-    scene[APART] = 1.0
-    _compose(scene, apart)
+    above = _scene_before(scene, camera) or _new_scene(scene)
+    above.camera = eye = above.camera or _camera_beside(camera)
+    overlays = bpy.data.collections.new(NODE)
+    above.collection.children.link(overlays)
+    for thing in (*things, eye):
+        overlays.objects.link(thing)
+    scene[COMPOSITED] = 1.0
+    _compose(scene, above)
     return eye
+
+
+def share(parts: Parts) -> None:
+    """Let an earlier version's scene of overlays have what the shot's has, and nothing else.
+
+    There, objects were linked to both scenes, so that what was deleted from one stayed in the film.
+    """
+    eye = parts.get(Part("Overlay Camera"))
+    above = next((s for s in bpy.data.scenes if OVERLAYS_OF in s and s.camera == eye), None)
+    linked = [t for t in above.collection.objects if MARK in t] if eye and above else []
+    if not linked:
+        return
+    overlays = bpy.data.collections.new(NODE)
+    above.collection.children.link(overlays)
+    for thing in linked:
+        above.collection.objects.unlink(thing)
+        homes = [c for c in thing.users_collection if isinstance(c.get(MARK), str)]
+        for home in homes:
+            home.objects.unlink(thing)
+            if overlays.name not in home.children:
+                home.children.link(overlays)
+        if thing.users_scene:
+            overlays.objects.link(thing)
 
 
 def scenes_of(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
@@ -77,13 +105,15 @@ def node_of(scene: bpy.types.Scene) -> bpy.types.Node | None:
     return tree.nodes.get(NODE) if tree else None
 
 
-def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
-    there = scenes_of(scene)
-    if there:
-        return there[0]
-    apart = bpy.data.scenes.new("Overlays")
-    apart[OVERLAYS_OF] = scene
-    render, cycles = apart.render, apart.cycles
+def _scene_before(scene: bpy.types.Scene, camera: bpy.types.Object) -> bpy.types.Scene | None:
+    """Return the scene of overlays that stand before a camera: that of the same shot, if any."""
+    return next((s for s in scenes_of(scene) if s.camera and s.camera.parent == camera), None)
+
+
+def _new_scene(scene: bpy.types.Scene) -> bpy.types.Scene:
+    above = bpy.data.scenes.new("Overlays")
+    above[OVERLAYS_OF] = scene
+    render, cycles = above.render, above.cycles
     render.engine = "CYCLES"
     render.film_transparent = True
     render.use_persistent_data = True
@@ -94,7 +124,7 @@ def _scene_of(scene: bpy.types.Scene) -> bpy.types.Scene:
     cycles.filter_width = SHARP
     cycles.max_bounces = 0
     cycles.transparent_max_bounces = cycles.min_transparent_bounces = 24  # nothing fades in noise
-    return apart
+    return above
 
 
 def _camera_beside(camera: bpy.types.Object) -> bpy.types.Object:
@@ -109,28 +139,50 @@ def _camera_beside(camera: bpy.types.Object) -> bpy.types.Object:
     return eye
 
 
-def _compose(scene: bpy.types.Scene, apart: bpy.types.Scene) -> None:
+def _compose(scene: bpy.types.Scene, above: bpy.types.Scene) -> None:
     """Lay one scene over another at the end of its compositing, whatever an artist does before."""
-    tree, result = compat.compositing(scene)
-    scene.render.compositor_device = "CPU"  # where there is no screen, there may be no GPU to use
-    layers = [node for node in tree.nodes if node.type == "R_LAYERS"]
-    if any(node.scene == apart for node in layers):
+    acted = compat.is_composited(scene)
+    tree, ends = compat.compositing(scene)
+    if any(node.type == "R_LAYERS" and node.scene == above for node in tree.nodes):
         return
+    picture = next((link.from_socket for link in tree.links if link.to_socket == ends), None)
+    if not acted:
+        scene.render.compositor_device = "CPU"  # where there is no screen, there may be no GPU
+        picture = _switched_off(scene, tree, picture)
+    overlays = _rendered(tree, above, -400)
     over = tree.nodes.new("CompositorNodeGroup")
     over.node_tree = laid_over()
     over.name = over.label = NODE
-    shown = [link.from_socket for link in tree.links if link.to_socket == result]
-    if shown:
-        picture = shown[0]
-    else:
-        layer = tree.nodes.new("CompositorNodeRLayers")
-        layer.scene = scene
-        layer.location = (-600, 0)
-        picture = layer.outputs["Image"]
-    overlays = tree.nodes.new("CompositorNodeRLayers")
-    overlays.scene = apart
-    overlays.location = (-600, -400)
     over.location, over.width = (-250, 0), 180
-    tree.links.new(picture, over.inputs["Image"])
-    tree.links.new(overlays.outputs["Image"], over.inputs["Overlays"])
-    tree.links.new(over.outputs[0], result)
+    tree.links.new(picture or _rendered(tree, scene, 0), over.inputs["Image"])
+    tree.links.new(overlays, over.inputs["Overlays"])
+    tree.links.new(over.outputs[0], ends)
+
+
+def _rendered(tree: bpy.types.NodeTree, scene: bpy.types.Scene, y: float) -> bpy.types.NodeSocket:
+    """Add the picture that a scene renders."""
+    layers = tree.nodes.new("CompositorNodeRLayers")
+    layers.scene = scene
+    layers.location = (-600, y)
+    return layers.outputs["Image"]
+
+
+def _switched_off(
+    scene: bpy.types.Scene, tree: bpy.types.NodeTree, picture: bpy.types.NodeSocket | None
+) -> bpy.types.NodeSocket | None:
+    """Keep an artist's nodes out of the picture that did not act before, ready to be switched on.
+
+    Without them, the scene's own picture is returned; a switch has theirs at hand.
+    """
+    for node in tree.nodes:
+        if node.type in ("OUTPUT_FILE", "VIEWER"):
+            node.mute = True
+    if picture is None or (picture.node.type == "R_LAYERS" and picture.name == "Image"):
+        return picture
+    switch = tree.nodes.new("CompositorNodeSwitch")
+    switch.name = switch.label = OWN
+    switch.location = (-420, 0)
+    off, on = (socket for socket in switch.inputs if socket.type == "RGBA")
+    tree.links.new(_rendered(tree, scene, 0), off)
+    tree.links.new(picture, on)
+    return switch.outputs[0]

@@ -1,7 +1,7 @@
-"""What overlays are painted in: light that nothing else casts or takes.
+"""Emission materials of the overlays.
 
-A scene whose overlays are laid over its picture by the compositor says so (``APART``); in it, and
-only while it renders, they are clear as air. Points may carry ``FADE``, from 0 to 1.
+A scene whose overlays are laid over its picture by the compositor says so (``COMPOSITED``); in it,
+and only while it renders, they are clear as air. Points may carry ``FADE``, from 0 to 1.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import bpy
 from ..nodes.color import linear
 from ..nodes.materials import glow, new_material
 
-APART = "moving_lands_overlays_apart"
+COMPOSITED = "moving_lands_overlays_apart"
 """Custom property of a scene: 1 where its overlays are rendered by a scene of their own."""
 
 FADE = "fade"
@@ -65,7 +65,7 @@ def _paint(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.ty
         node.attribute_type, node.attribute_name = kind, name
         return node.outputs
 
-    gone = graph.math("MAXIMUM", attribute(APART, "VIEW_LAYER")["Fac"], attribute(FADE)["Fac"])
+    gone = graph.math("MAXIMUM", attribute(COMPOSITED, "VIEW_LAYER")["Fac"], attribute(FADE)["Fac"])
     seen = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, gone), alpha)
     light = glow(graph, color, strength)
     mixed = graph.add("ShaderNodeMixShader")

@@ -1,70 +1,71 @@
-"""Blocks of text: title and sentence lower left, the recipe of the run lower right.
+"""Blocks of text: plain text objects, to be edited by hand.
 
-Plain text objects, to be edited by hand.
+The layout places a text by its delta transform, so that its location is free for an artist to move.
 """
 
 from __future__ import annotations
 
+import textwrap
+
 import bpy
 
+from ..blender.edits import TEXT, is_untouched, stamp
 from ..blender.rays import only_seen
-from . import layout as picture
-from . import materials as paint
-from .layout import Layout, picture_frame
-
-WRITTEN = "moving_lands_text"
-"""Custom property of a text: what was written into it."""
-
-LINE = 44
-"""Most characters in a line of the sentence: it stays clear of the recipe."""
+from . import layout
+from .layout import Picture, drive
 
 
-def titles(camera: bpy.types.Object, layout: Layout) -> dict[str, bpy.types.Object]:
-    """Build the title block, lower left, and the recipe of the run, lower right.
+def block(
+    picture: Picture,
+    name: str,
+    align: str,
+    size: float,
+    place: tuple[str, str],
+    material: bpy.types.Material,
+) -> bpy.types.Object:
+    """Build a block of text, empty yet.
 
     Parameters
     ----------
-    camera : Object
-        What the text stands before, whatever its lens and shift become.
-    layout : Layout
-        Of the picture.
-
-    Returns
-    -------
-    dict of Object
-        By what they are; empty yet.
+    picture : Picture
+        In which it stands.
+    name : str
+        Of the object.
+    align : str
+        "LEFT" or "RIGHT" of its place.
+    size : float
+        In the picture's longer sides.
+    place : tuple of str
+        x and y of its lower corner, as expressions of the frame's numbers ``layout.PLACES``.
+    material : Material
+        Its paint.
     """
-    made = {
-        "Title": _text("Title", "LEFT", layout.title, picture.TITLE, paint.bright()),
-        "Sentence": _text("Sentence", "LEFT", -layout.top, picture.SMALL, paint.dim()),
-        "Recipe": _text("Recipe", "RIGHT", layout.recipe, picture.SMALL, paint.dim()),
-    }
-    for name, text in made.items():
-        text.location.x = layout.right if name == "Recipe" else -layout.right
-        text.parent = picture_frame(camera)
-        only_seen(text)
-    return made
-
-
-def write(text: bpy.types.Object, body: str) -> bool:
-    """Write a text in capitals, unless an artist changed it; return whether it was written."""
-    body, curve = body.upper(), text.data
-    if curve.get(WRITTEN, curve.body) != curve.body:
-        return False
-    curve.body = curve[WRITTEN] = body
-    return True
-
-
-def _text(
-    name: str, align: str, y: float, size: float, material: bpy.types.Material
-) -> bpy.types.Object:
     curve = bpy.data.curves.new(name, "FONT")
-    curve.font = picture.condensed_font()
+    curve.font = layout.condensed_font()
     curve.size = size
-    curve.space_character = 1.06
-    curve.space_line = picture.LEADING
+    curve.space_character = layout.SPACING
+    curve.space_line = layout.LEADING
     curve.align_x, curve.align_y = align, "BOTTOM"
     curve.materials.append(material)
     text = bpy.data.objects.new(name, curve)
-    text.location.y = y
+    text.parent = picture.frame
+    for axis, expression in enumerate(place):
+        used = [number for number in layout.PLACES if number in expression]
+        drive(text, "delta_location", axis, expression, picture.frame, *used)
+    only_seen(text)
     return text
+
+
+def write_text(text: bpy.types.Object, body: str) -> bool:
+    """Write a text in capitals, unless an artist changed it; return whether it was written."""
+    body, curve = body.upper(), text.data
+    if TEXT in curve and not is_untouched(curve, TEXT, curve.body):
+        return False
+    curve.body = body
+    stamp(curve, TEXT, body)
+    return True
+
+
+def wrapped(texts: list[str], longest: int) -> str:
+    """Return texts in lines of at most so many characters."""
+    return "\n".join(line for text in texts for line in textwrap.wrap(text, longest))

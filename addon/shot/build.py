@@ -11,7 +11,6 @@ from pathlib import Path
 
 import bpy
 
-from .. import overlays
 from ..blender import picture
 from ..blender.parts import Part, Parts, mark
 from ..camera import cuts
@@ -21,12 +20,15 @@ from ..camera.record import RECORD
 from ..land import cache_files
 from ..land import curves as traces
 from ..land import mesh as surface
+from ..land.bead import bead
 from ..land.memory import check_memory
 from ..land.mesh_cache import beside_blend
 from ..look import LOOKS
 from ..look.grading import grade_world
 from ..look.lights import RIG, light_rig
 from ..look.shading import look_material
+from ..overlays.build import make_overlays
+from ..overlays.overlay import Content
 from ..sequence import heights
 from ..sequence.reader import Sequence, open_sequence
 from ..sequence.surface import Surface
@@ -36,7 +38,7 @@ from .lands import fitting, selected, shares
 from .parts import Options, note
 from .render_settings import set_render
 from .settings import Settings
-from .texts import sentences, write
+from .texts import write
 from .tracks import surveying
 
 BESIDE = 1.12
@@ -105,10 +107,14 @@ def building(sequence: Sequence, settings: Settings, options: Options | None = N
         made = yield from within(0.2, 1.0, _lands(shown, scale, settings, caches))
         if options.whole:
             made = _scenery(sequence, shown, scale, made, settings)
-        write(sequence, shown, scale, made, settings)
+        write(sequence, shown, scale, made)
         collection = bpy.data.collections.new(sequence.title)
         for part in made.values():
-            collection.objects.link(part)
+            if not part.users_collection:
+                collection.objects.link(part)
+        for inner in {inner for part in made.values() for inner in part.users_collection}:
+            if inner != collection:
+                collection.children.link(inner)
         mark(collection, made)
         note(collection, sequence.path, settings, options)
     cache_files.changed(filter(None, caches))
@@ -163,18 +169,16 @@ def _scenery(
     seen = lens[RECORD]["distance"] * lens.data.sensor_width / lens.data.lens
     beside = settings.arrange == "side"
     for n, given in enumerate(shown):
-        bead = overlays.bead(seen)
-        bead.parent = lands[Part("Land", given.name)]
-        made |= {Part("Bead", given.name): bead}
+        tip = bead(seen)
+        tip.parent = lands[Part("Land", given.name)]
+        made |= {Part("Bead", given.name): tip}
         if beside or n == 0:
             lamps = light_rig(LOOKS[settings.name], scale.relief, lens[RECORD]["azimuth"])
             lamps[RIG].location.x = n * BESIDE * WIDTH
             made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
     filming = made.get("Active Camera", lens)
-    lines = len(sentences(sequence))
-    return made | overlays.make_overlays(
-        bpy.context.scene, filming, made, shown, aspect, lines, settings.overlays
-    )
+    content = Content(sequence.title, sequence.recipe, shown, scale)
+    return made | make_overlays(bpy.context.scene, filming, made, content, settings.overlays)
 
 
 @contextmanager

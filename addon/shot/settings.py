@@ -76,7 +76,7 @@ class Settings:
 
     @property
     def overlays(self) -> tuple[str, ...]:
-        """The overlays that are shown: some of ``overlays.OVERLAYS``."""
+        """The overlays that are shown: some of ``overlays.build.OVERLAYS``."""
         shown = [field.name for field in fields(self) if field.name.startswith(SHOW)]
         return tuple(name.removeprefix(SHOW) for name in shown if getattr(self, name))
 

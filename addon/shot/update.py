@@ -86,7 +86,7 @@ def updating(
         note(collection, sequence.path, settings, options)
         if overwrite:
             forget_edits(there)
-        left = write(sequence, shown, scale, there, settings)
+        left = write(sequence, shown, scale, there)
         names = [given.name for given in shown]
         left += [there[p].name for p in there if p.kind == "Land" and p.surface not in names]
         if Part("Land", there.surfaces[0]) in there and names[0] == there.surfaces[0]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bpy
 
-from .. import overlays
 from ..land.mesh_cache import modifier as mesh_cache
 from ..look.lights import RIG
+from ..overlays.build import OVERLAYS
+from ..overlays.compositing import node_of
 from ..shot import parts as shots
 from . import edit_operators, file_summary, import_operators
 from .choices import LOOKS, RIGS
@@ -137,13 +138,13 @@ def _camera(
 
 def _overlays(layout: bpy.types.UILayout, scene: bpy.types.Scene, parts: shots.Parts) -> None:
     """Draw every overlay with its icons, and texts to be edited where they stand."""
-    kinds = [kind for kinds in overlays.OVERLAYS.values() for kind in kinds]
+    kinds = [kind for overlay in OVERLAYS.values() for kind in overlay.kinds]
     there = {parts.name(part): parts[part] for k in kinds for part in parts if part.kind == k}
     if not there:
         return
     header, body = layout.panel("moving_lands_overlays", default_closed=True)
     header.label(text="Overlays")
-    node = overlays.node_of(scene)
+    node = node_of(scene)
     if node:
         header.prop(
             node, "mute", text="", icon="HIDE_ON" if node.mute else "HIDE_OFF", emboss=False

@@ -8,7 +8,6 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from addon import overlays
 from addon.blender import compat
 from addon.blender.parts import Part, Parts, parts_of
 from addon.judge import gates as judge
@@ -18,38 +17,36 @@ from addon.nodes import geometry as nodes
 from addon.nodes.graph import Graph
 from addon.nodes.materials import glowing_material
 from addon.overlays import layout as picture
+from addon.overlays import letters
 from addon.overlays import number_format as numbers
-from addon.overlays.build import BADGES
+from addon.overlays.badges import BADGES
+from addon.overlays.build import OVERLAYS, make_overlays, write_overlays
+from addon.overlays.compositing import node_of, scenes_of
+from addon.overlays.overlay import Content
 from addon.sequence import heights
 from addon.sequence.reader import open_sequence
 from addon.shot import scripting as stage
 from addon.units import WIDTH
 
-TEXTS = {
-    "Title": "Funnel",
-    "Sentence": "A land that sinks:\nfor tests",
-    "Recipe": "a funnel\nof 6 x 1 089 points",
-}
+RECIPE = {"sentence": "A land that sinks:", "credits": "for tests"}
 RATES = np.array([0.1, np.nan, 0.3, 0.2, 0.1, 0.05])
 
 
-def built(file, size=(160, 90), wanted=overlays.OVERLAYS, **framing):
+def built(file, size=(160, 90), wanted=OVERLAYS, **framing):
     """A shot with its overlays, in an empty scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with open_sequence(file) as opened:
         settings = stage.Settings.of_recipe(opened.recipe)
         framing |= {"seconds": 5.0, "width": size[0], "height": size[1], "samples": 1}
-        framing |= {f"show_{name}": name in wanted for name in overlays.OVERLAYS}
+        framing |= {f"show_{name}": name in wanted for name in OVERLAYS}
         settings = dataclasses.replace(settings, **framing)
         given = opened.surfaces["network"]
         given.scalars["learning_rate"] = RATES
-        first, second = TEXTS["Sentence"].split("\n")
-        recipe = {**opened.recipe, "sentence": first, "credits": second}
+        recipe = {**opened.recipe, **RECIPE}
         shot = stage.build(dataclasses.replace(opened, recipe=recipe), settings)
         scale = heights.fit(given.losses(), settings.scale, settings.relief * WIDTH)
     parts = parts_of(shot)
-    written = overlays.write_overlays(parts, [given], scale, TEXTS)
-    assert all(written.values())
+    assert all(write_overlays(parts, Content("FUNNEL", RECIPE, [given], scale)).values())
     return parts, given, scale
 
 
@@ -110,23 +107,34 @@ def value(thing, name):
 # Numbers
 
 
-def in_letters(write):
-    """The outlines of a text that a graph writes."""
+def drawn(draw):
+    """The points of what a graph draws, from left to right."""
     graph = Graph.new("Test")
-    text = write(graph)
-    graph.output(Geometry=graph.letters(text, 1.0, picture.condensed_font()))
+    graph.output(Geometry=draw(graph))
     thing = nodes.object_of(graph.tree)
     bpy.context.scene.collection.objects.link(thing)
     mesh = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     points = np.array([vertex.co for vertex in mesh.vertices])
     bpy.data.objects.remove(thing)
-    return points
+    return points[np.lexsort(points.round(4).T)]
+
+
+def set_by_blender(graph, text):
+    """A text as Blender sets it: its own spaces and outlines."""
+    curves = graph.add("GeometryNodeStringToCurves", String=text, Size=1.0)
+    curves.inputs["Character Spacing"].default_value = picture.SPACING
+    compat.set_font(curves, picture.condensed_font())
+    real = graph.add("GeometryNodeRealizeInstances", Geometry=curves.outputs[0])
+    return graph.add("GeometryNodeFillCurve", Curve=real.outputs[0]).outputs[0]
 
 
 def written_as(group, number, text):
-    ours = in_letters(lambda g: g.group(group, Value=float(number)).outputs[0])
-    expected = in_letters(lambda g: g.string(text))
-    return ours.shape == expected.shape and np.allclose(ours, expected)
+    def draw(graph):
+        words = graph.group(group, Value=float(number)).outputs[0]
+        return letters.set_text(graph, words, 1.0, letters.letters_object())
+
+    ours, expected = drawn(draw), drawn(lambda graph: set_by_blender(graph, text))
+    return ours.shape == expected.shape and np.allclose(ours, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -277,8 +285,7 @@ def test_nothing_needs_python_to_run(shot):
 )
 def test_all_is_inside_the_picture_and_nothing_meets(size, framing, funnel_file):
     parts, _, _ = built(funnel_file, size, **framing)
-    layout = picture.Layout.of(size[0] / size[1], 2)
-    margin = np.array([layout.margin / layout.width, layout.margin / layout.height])
+    margin = picture.MARGIN * np.array([1.0, size[0] / size[1]])
     names = ["Title", "Sentence", "Recipe", "Step", "Learning Rate", "Live loss"]
     names += [f"Badge {n + 1}" for n in range(BADGES)]
     scene = bpy.context.scene
@@ -309,7 +316,7 @@ def test_all_is_inside_the_picture_and_nothing_meets(size, framing, funnel_file)
 def disc(badge):
     """The middle of a badge's round, if it is seen."""
     mesh = badge.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    paints = [material.name for material in mesh.materials]
+    paints = [material and material.name for material in mesh.materials]
     faces = [f for f in mesh.polygons if paints[f.material_index] == "Overlay Plate"]
     face = max(faces, key=lambda face: face.area)
     if mesh.attributes["fade"].data[face.vertices[0]].value > 0.5:
@@ -346,18 +353,18 @@ def test_each_can_be_hidden(wanted, funnel_file):
         for part in makes if wanted else ():
             assert parts[part].hide_render == parts[part].hide_viewport == (name not in wanted)
         assert wanted or not any(name in parts for name in makes)
-    assert len(overlays.scenes_of(bpy.context.scene)) == (1 if wanted else 0)
+    assert len(scenes_of(bpy.context.scene)) == (1 if wanted else 0)
 
 
 def test_they_stand_before_whatever_camera_films(funnel_file):
     parts, _, _ = built(funnel_file, acts=[{"rig": "ride"}, {"rig": "orbit", "start": 0.5}])
     scene = bpy.context.scene
-    (apart,) = overlays.scenes_of(scene)
+    (above,) = scenes_of(scene)
     for frame, filming in ((2, "Camera"), (59, "Camera"), (62, "Camera 2"), (119, "Camera 2")):
         scene.frame_set(frame)
         assert scene.camera == parts[filming]
         graph = bpy.context.evaluated_depsgraph_get()
-        camera, eye = (thing.evaluated_get(graph) for thing in (scene.camera, apart.camera))
+        camera, eye = (thing.evaluated_get(graph) for thing in (scene.camera, above.camera))
         assert np.allclose(
             camera.matrix_world.normalized(), eye.matrix_world.normalized(), atol=1e-5
         )
@@ -398,6 +405,9 @@ def test_text_is_sharp_whatever_blurs_the_land(funnel_file, tmp_path):
     assert rendered(tmp_path / "muted").max() <= 1  # the land's own scene has no text
 
 
+NOTHING = Content("", {}, [], None)
+
+
 def test_an_artists_compositing_stays(funnel_file):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
@@ -409,15 +419,15 @@ def test_an_artists_compositing_stays(funnel_file):
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(camera)
     for _ in range(2):
-        overlays.make_overlays(scene, camera, Parts({}), [], 16 / 9, 1, ("title",))
-    over = overlays.node_of(scene)
+        make_overlays(scene, camera, Parts({}), NOTHING, ("title",))
+    over = node_of(scene)
     assert [node for node in tree.nodes if node.type == "GROUP"] == [over]
     assert over.inputs["Image"].links[0].from_node == blur
-    assert len(overlays.scenes_of(scene)) == 1
+    assert len(scenes_of(scene)) == 1
 
     other = bpy.data.scenes.new("Another shot")
-    overlays.make_overlays(other, camera, Parts({}), [], 16 / 9, 1, ("title",))
-    assert overlays.node_of(other).node_tree == over.node_tree
+    make_overlays(other, camera, Parts({}), NOTHING, ("title",))
+    assert node_of(other).node_tree == over.node_tree
 
     # As files have it in which there was no shadow yet.
     overlay = over.inputs["Overlays"].links[0].from_socket
@@ -425,8 +435,8 @@ def test_an_artists_compositing_stays(funnel_file):
     old = tree.nodes.new("CompositorNodeAlphaOver")
     old.name = "Overlays"
     tree.links.new(overlay, [socket for socket in old.inputs if socket.type == "RGBA"][1])
-    overlays.make_overlays(scene, camera, Parts({}), [], 16 / 9, 1, ("title",))
-    assert overlays.node_of(scene) == old
+    make_overlays(scene, camera, Parts({}), NOTHING, ("title",))
+    assert node_of(scene) == old
     assert "GROUP" not in {node.type for node in tree.nodes}
 
 
@@ -441,7 +451,7 @@ def before_grey(parts):
     grey, out = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
     grey.inputs["Color"].default_value = (0.6, 0.6, 0.6, 1)
     tree.links.new(grey.outputs[0], out.inputs["Surface"])
-    return overlays.node_of(scene)
+    return node_of(scene)
 
 
 @pytest.mark.parametrize("size", [(320, 180), (180, 320)])
@@ -497,7 +507,7 @@ def test_what_an_artist_changed_stays(funnel_file):
     tree.animation_data.drivers.find(path).keyframe_points[0].co.y = 77
     parts["Learning Rate"].data.vertices[1].co.y = 0.9
     parts = Parts({part: parts[part] for part in parts if part != Part("Badge", "network", 1)})
-    written = overlays.write_overlays(parts, [given], scale, TEXTS)
+    written = write_overlays(parts, Content("Funnel", RECIPE, [given], scale))
     untaken = {thing.name for thing, was in written.items() if not was}
     assert untaken == {"Title", "Step", "Learning Rate"}
     assert parts["Title"].data.body == "Mine"

@@ -53,7 +53,7 @@ def test_a_path_called_like_another_land_s_is_its_own(empty, tmp_path):
     shot = stage.import_sequence(written(tmp_path / "a.h5", one=one, other=other))
     first, second = shots.lands_of(shot)
     mine, theirs = path_of(first, 0.5), path_of(second, -0.5)
-    assert len({thing.name for thing in shots.parts_of(shot).values()}) == len(shot.objects)
+    assert len({thing.name for thing in shots.parts_of(shot).values()}) == len(shot.all_objects)
     one, other = with_paths(**{"line 2": 0.25}), with_paths(line=-0.25)
     drained(stage.updating(shot, written(tmp_path / "b.h5", one=one, other=other)))
     assert path_of(first, 0.25) == mine
@@ -66,8 +66,9 @@ def test_a_part_is_found_in_any_collection(empty, tmp_path, name):
     part = shots.parts_of(shot)[name]
     beside = bpy.data.collections.new("Beside")
     bpy.context.scene.collection.children.link(beside)
+    (home,) = part.users_collection
     beside.objects.link(part)
-    shot.objects.unlink(part)
+    home.objects.unlink(part)
     assert shots.parts_of(shot)[name] == part
     longer = written(tmp_path / "b.h5", one=funnel(size=11, frames=5))
     assert drained(stage.updating(shot, longer)) == []
@@ -82,17 +83,26 @@ def test_a_part_that_was_deleted_stays_so(empty, tmp_path):
     assert "Bead" not in shots.parts_of(shot)
 
 
-def test_a_copy_of_a_shot_has_parts_of_its_own(empty, tmp_path):
-    shot = stage.import_sequence(written(tmp_path / "a.h5", one=funnel(size=11, frames=3)))
-    copy = shot.copy()
-    bpy.context.scene.collection.children.link(copy)
+def copied(collection):
+    """A copy of a collection, of what is in it, and of the collections in it."""
+    copy = collection.copy()
     for thing in list(copy.objects):
         copy.objects.unlink(thing)
         copy.objects.link(thing.copy())
+    for child in list(copy.children):
+        copy.children.unlink(child)
+        copy.children.link(copied(child))
+    return copy
+
+
+def test_a_copy_of_a_shot_has_parts_of_its_own(empty, tmp_path):
+    shot = stage.import_sequence(written(tmp_path / "a.h5", one=funnel(size=11, frames=3)))
+    copy = copied(shot)
+    bpy.context.scene.collection.children.link(copy)
     own, theirs = shots.parts_of(shot), shots.parts_of(copy)
     assert set(own) == set(theirs)
-    assert set(own.values()) == set(shot.objects)
-    assert set(theirs.values()) == set(copy.objects)
+    assert set(own.values()) == set(shot.all_objects)
+    assert set(theirs.values()) == set(copy.all_objects)
 
 
 def test_lands_are_brought_up_to_date_by_name(empty, tmp_path):

@@ -9,11 +9,11 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from addon import overlays
 from addon.blender import compat
 from addon.blender.keyframes import key_spline
 from addon.camera.measuring import measured_cameras
 from addon.camera.motion import measure
+from addon.overlays.layout import FONT
 from addon.sequence.reader import open_sequence
 from addon.shot import parts as shots
 from addon.shot import scripting as stage
@@ -110,7 +110,7 @@ def test_titles_say_what_it_is_and_how_it_was_made(parts):
 
 def test_the_typeface_travels_in_the_blend(parts):
     assert parts["Title"].data.font.packed_file is not None
-    assert overlays.FONT.with_name("OFL.txt").exists()
+    assert FONT.with_name("OFL.txt").exists()
 
 
 def test_dragging_the_empty_takes_the_camera_along(shot, parts):
@@ -130,7 +130,7 @@ def test_parts_are_found_by_their_mark_whatever_they_are_called(shot, parts):
     name, parts["Land"].name = parts["Land"].name, "my land"
     assert shots.parts(shot.scene)["Land"] == parts["Land"]
     parts["Land"].name = name
-    assert all(shot.collection in part.users_collection for part in parts.values())
+    assert set(parts.values()) <= set(shot.collection.all_objects)
 
 
 @pytest.mark.parametrize(

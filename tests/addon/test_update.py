@@ -230,7 +230,7 @@ def words(parts):
 
 def label(parts):
     nodes = parts["Live loss"].modifiers[0].node_group.nodes
-    size = next(node for node in nodes if node.type == "STRING_TO_CURVES").inputs["Size"]
+    size = next(node for node in nodes if "Size" in node.inputs).inputs["Size"]
     size.default_value = 0.5
     return lambda: size.default_value
 
