@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from ..land import modifiers as solid
+from ..land import modifiers
 from ..shot import parts as shots
 from ..shot import update
 from . import file_summary
@@ -217,11 +217,11 @@ class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):
 
     bl_idname = "moving_lands.add_skirt"
     bl_label = "Add Skirt"
-    bl_description = "Draw the land's border down to a base, by a modifier"
+    bl_description = "Add walls from the border of the land down to a base, as a modifier"
     bl_options = UNDOABLE
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _on_lands(self, context, solid.add_skirt)
+        return _on_lands(self, context, modifiers.add_skirt)
 
 
 class MOVING_LANDS_OT_add_thickness(OfShot, bpy.types.Operator):
@@ -229,11 +229,11 @@ class MOVING_LANDS_OT_add_thickness(OfShot, bpy.types.Operator):
 
     bl_idname = "moving_lands.add_thickness"
     bl_label = "Add Thickness"
-    bl_description = "Give the land a lower side, by a modifier"
+    bl_description = "Give the land a thickness, as a modifier"
     bl_options = UNDOABLE
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _on_lands(self, context, solid.add_thickness)
+        return _on_lands(self, context, modifiers.add_thickness)
 
 
 def _on_lands(operator: bpy.types.Operator, context: bpy.types.Context, add: object) -> set[str]:
