@@ -158,7 +158,7 @@ def _planning(
     if len(kinds) > 1:
         names = " and ".join(act.rig for act in acts)
         raise ValueError(f"camera: {names} look at different things: expected a cut or a fade.")
-    planner = _Planner(acts, terrain, fps, aspect)
+    planner = _Planner([_fitted(act, aspect) for act in acts], terrain, fps, aspect)
     best, least, done = None, np.inf, 0.0
     for ride in RIDES:
         begun, done = done, done + ONE_RIDE * (1 - done)
@@ -174,12 +174,22 @@ def _planning(
     return best
 
 
+def _fitted(act: Act, aspect: float) -> Act:
+    """Return an act farther away where its whole land would not fit into an upright picture."""
+    if aspect >= 1 or not RIGS[act.rig].whole:
+        return act
+    return replace(act, framing=replace(act.framing, distance=act.framing.distance / aspect))
+
+
 class _Planner:
     """What stays the same while one path after the other is tried."""
 
     def __init__(self, acts: list[Act], terrain: Terrain, fps: float, aspect: float) -> None:
         self.acts, self.terrain, self.fps, self.aspect = acts, terrain, fps, aspect
         self.rig = joined(act.rig for act in acts)
+        if self.rig.whole and aspect < 1:  # there is as much more sky and ground
+            least, most = self.rig.filled
+            self.rig = replace(self.rig, filled=(least * aspect, most))
         self.frames = np.arange(acts[0].first, acts[-1].last + 1)
         when = terrain.at(self.frames, terrain.when)
         places = terrain.at(self.frames, terrain.places)

@@ -5,10 +5,10 @@ from .parts import Options
 from .settings import Settings
 from .update import change_look, change_rig, changing_rig, update, updating
 
-dress = change_look
-"""As earlier versions called it."""
+dress, film, filming = change_look, change_rig, changing_rig
+"""As earlier versions called them."""
 
 __all__ = [
     "Options", "Settings", "build", "building", "change_look", "change_rig", "changing_rig",
-    "dress", "import_sequence", "importing", "update", "updating",
+    "dress", "film", "filming", "import_sequence", "importing", "update", "updating",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from addon.camera.acts import Act, by_camera, read_acts
+from addon.camera.composition import View, inside
 from addon.camera.planner import planning
 from addon.camera.rigs import RIGS, joined
 from addon.camera.terrain import Terrain
@@ -60,12 +61,37 @@ def planned(rig, land, aspect=ASPECT, **changes):
     return plan([act], land, aspect)
 
 
+def view(plan, land):
+    """What is seen of a plan."""
+    aim, place = (
+        np.column_stack([s(land.frames) for s in path]) for path in (plan.aim, plan.place)
+    )
+    eyes = plan.start + plan.follow * (aim - plan.start) + place
+    framed = (spline(land.frames) for spline in (plan.lens, plan.frame_x, plan.frame_y))
+    return View(eyes, aim, aim, *framed, aspect=plan.aspect)
+
+
 @pytest.mark.parametrize("land", LANDS)
 @pytest.mark.parametrize("rig", RIGS)
 def test_every_rig_is_calm_and_sees_its_subject(rig, land):
     found = planned(rig, LANDS[land])
     assert found.motion.faults() == []
     assert len(found.place[0].times) <= 3 + LANDS[land].frames[-1] / FPS  # few keys
+
+
+@pytest.mark.parametrize("aspect", [9 / 16, 1.0, 2.39])
+@pytest.mark.parametrize("rig", RIGS)
+def test_every_rig_frames_its_subject_in_pictures_of_any_shape(rig, aspect):
+    assert planned(rig, LANDS["smooth"], aspect).motion.faults() == []
+
+
+@pytest.mark.parametrize("aspect", [9 / 16, 0.8, 1.0, ASPECT, 2.39])
+def test_two_lands_fit_into_pictures_of_any_shape(aspect):
+    land = LANDS["smooth"]
+    found = planned("twin", land, aspect)
+    seen = view(found, land)
+    for places in (land.places, land.others[0]):
+        assert inside(*seen.project(slice(None), places)).min() > 0.1
 
 
 def test_the_camera_goes_where_it_is_asked_to_where_nothing_is_wrong():

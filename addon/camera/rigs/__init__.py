@@ -41,5 +41,6 @@ def joined(names: Iterable[str]) -> Rig:
         elevations=(min(lows), max(highs)),
         borders=max(rig.borders for rig in found),
         filled=(min(emptiest), max(fullest)),
+        whole=any(rig.whole for rig in found),
         allowed=tuple(sorted(bound for rig in found for bound in rig.allowed)),
     )

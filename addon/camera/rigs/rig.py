@@ -113,6 +113,9 @@ class Rig:
         Sides of the land's border that may be seen.
     filled : tuple of float
         Least and most of the picture that the land should fill: the rest is black.
+    whole : bool
+        Whether the land, or all lands, should fit into the width of the picture: an upright one is
+        taken from farther away.
     pull : float
         Seconds within which focus is pulled from what is nearer to what it looks at.
     allowed : tuple
@@ -133,6 +136,7 @@ class Rig:
     elevations: tuple[float, float] = (-80.0, 80.0)
     borders: int = 2
     filled: tuple[float, float] = (0.35, 0.75)
+    whole: bool = False
     pull: float = 0.0
     allowed: tuple[tuple[str, float], ...] = ()
 

@@ -33,4 +33,5 @@ RIG = Rig(
     subject=between,
     borders=4,
     filled=(0.2, 0.8),
+    whole=True,
 )

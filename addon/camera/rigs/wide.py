@@ -22,4 +22,5 @@ RIG = Rig(
     elevations=(12, 60),
     borders=4,
     filled=(0.25, 0.65),
+    whole=True,
 )
