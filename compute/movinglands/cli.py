@@ -14,7 +14,7 @@ from . import __version__, places
 from .errors import UserError
 from .film import blender
 from .pieces.recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change
-from .progress import listened_to, tell
+from .progress import emit, json_events, printed
 
 _UNWRITTEN = re.compile(
     r"file write failed: .*filename = '(.*?)',.* error message = '(.*?)'", re.DOTALL
@@ -31,7 +31,7 @@ _SHORT_OF_MEMORY = re.compile(
 def main(arguments: list[str] | None = None) -> int:
     """Run ``lands`` and return its exit code: 0 done, 2 bad input, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    with listened_to() if options.events else nullcontext():
+    with printed(), json_events() if options.events else nullcontext():
         return _run(options)
 
 
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _refuse(sentence: str) -> int:
     """Say what was wrong, and return the exit code."""
-    tell("error", message=sentence)
+    emit("error", message=sentence)
     print(f"lands: {sentence}", file=sys.stderr)
     return 2
 
@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 def _scenes(options: argparse.Namespace) -> None:
     recipes = {file.stem: load_recipe(file) for file in sorted(places.scenes().glob("*.toml"))}
     if options.json:
-        from .pieces.compute import choose_device, device_name
+        from .engine.device import choose_device, device_name
 
         pieces = [
             {"name": name, "title": recipe.title, "sentence": recipe.sentence}
@@ -194,7 +194,7 @@ def _compute(options: argparse.Namespace) -> None:
         print(f"{path}: done.")
     else:
         print(f"{path}: all there already.")
-    tell("done", file=str(path.absolute()))
+    emit("done", file=str(path.absolute()))
 
 
 def _film(options: argparse.Namespace) -> None:

@@ -1,11 +1,19 @@
-"""Files that are either absent or complete, also after a kill or a power cut."""
+"""Files that are either absent or complete, also after a kill or a power cut; and their locks."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .errors import UserError
+
+PATIENCE = 10.0
+"""Seconds for another program to let go of a file."""
 
 
 @contextmanager
@@ -16,12 +24,61 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with open(partial, "r+b") as written:  # Windows syncs only what may be written
             os.fsync(written.fileno())
-        os.replace(partial, path)
+        replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Move a file to a place where one may be, in one step.
+
+    On Windows none goes while another program has it open: Blender, which shows it, for a moment.
+
+    Raises
+    ------
+    UserError
+        Where that lasts.
+    """
+    due = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if time.monotonic() > due:
+                raise UserError(
+                    f"{target}: another program has it open and keeps it from being replaced: "
+                    "close it there, and give the same command again."
+                ) from None
+            time.sleep(0.1)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write bytes to a file in one step."""
     with replacing(path) as partial:
         partial.write_bytes(content)
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Take a file's lock: once or more in a process, and released if the process dies.
+
+    Raises
+    ------
+    UserError
+        Where another process has it.
+    """
+    file = path.with_name(f".{path.name}.lock")
+    lock = FileLock(file, timeout=0, is_singleton=True)
+    outermost = not lock.is_locked
+    try:
+        with lock:
+            try:
+                yield
+            finally:
+                # Still held: whoever has opened the file finds that it is gone, and makes another.
+                # On Windows no open file goes; there filelock removes it afterwards.
+                if outermost and os.name == "posix":
+                    file.unlink(missing_ok=True)
+    except Timeout:
+        raise UserError(f"{path}: another process is computing it.") from None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,12 +21,34 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+_log = logging.getLogger("movinglands")
+
 _listener: TextIO | None = None
 
 
+class _Printed(logging.Handler):
+    """Prints what is said, wherever stdout goes then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record))
+
+
 @contextmanager
-def listened_to() -> Iterator[None]:
-    """Tell a program on stdout; what is printed for people goes to stderr meanwhile."""
+def printed() -> Iterator[None]:
+    """Print what is said for people, as a command does."""
+    handler, level = _Printed(), _log.level
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+
+
+@contextmanager
+def json_events() -> Iterator[None]:
+    """Write events for a program to stdout; what is printed for people goes to stderr meanwhile."""
     global _listener
     for name in ("SIGINT", "SIGBREAK"):  # ignored where the program's starter ignores it; Windows'
         if hasattr(signal, name):
@@ -35,26 +58,31 @@ def listened_to() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except Exception as fault:  # a defect: people read its traceback
-        tell("error", message=f"{type(fault).__name__}: {fault}".splitlines()[0])
+        emit("error", message=f"{type(fault).__name__}: {fault}".splitlines()[0])
         raise
     finally:
         _listener = None
 
 
-def tell(event: str, **more: Any) -> None:
-    """Tell a program, if one listens."""
+def emit(event: str, **more: Any) -> None:
+    """Write an event for a program, if one listens."""
     if _listener is not None:
         print(json.dumps({"event": event, **more}), file=_listener, flush=True)
 
 
+def say(sentence: str) -> None:
+    """Say what is done: printed by a command, else as the caller sets Python's logging."""
+    _log.info(sentence)
+
+
 def announce(label: str) -> None:
     """Tell that something begins of which nobody knows how long it takes."""
-    tell("progress", label=label, done=0, total=1, seconds_left=None)
+    emit("progress", label=label, done=0, total=1, seconds_left=None)
 
 
 def progress(label: str, total: int, done: int, unit: str, delay: float = 0) -> tqdm:
     """Return a progress bar with an ETA, to be seen after ``delay`` seconds."""
-    kind = tqdm if _listener is None else _Told
+    kind = tqdm if _listener is None else _EventBar
     return kind(
         desc=f"{label:>10}",
         total=total,
@@ -65,7 +93,7 @@ def progress(label: str, total: int, done: int, unit: str, delay: float = 0) -> 
     )
 
 
-class _Told(tqdm):
+class _EventBar(tqdm):
     """A progress bar that is told instead of drawn."""
 
     def __init__(self, **settings: Any) -> None:
@@ -78,4 +106,4 @@ class _Told(tqdm):
             rate = (done - shown["initial"]) / shown["elapsed"]
         left = (total - done) / rate if rate else None
         label = shown["prefix"].strip(": ")
-        tell("progress", label=label, done=done, total=total, seconds_left=left)
+        emit("progress", label=label, done=done, total=total, seconds_left=left)

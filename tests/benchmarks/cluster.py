@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from movinglands.engine.work import Tile
 from movinglands.errors import UserError
-from movinglands.surfaces.job import SurfaceJob, Tile
+from movinglands.surfaces.job import SurfaceJob
 
 from .refinement import gently
 from .report import Row
 
 if TYPE_CHECKING:
-    from movinglands.cluster.cluster import Cluster
+    from movinglands.cluster.pool import Cluster
 
 TILE_SECONDS = 0.5
 WARMING, TURN = 5.0, 8.0
@@ -40,7 +41,7 @@ def _efficiency() -> Row:
         raise UserError("two workers need two cores.")
     import ray
 
-    from movinglands.cluster.cluster import Cluster  # which says so where there is no Ray
+    from movinglands.cluster.pool import Cluster  # which says so where there is no Ray
 
     with tempfile.TemporaryDirectory() as folder:
         shot = gently(Path(folder), resolution=161)

@@ -36,11 +36,11 @@ def bench() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         shot = gently(Path(folder), RESOLUTION)
         evaluator = Evaluator(shot.objective, shot.plane, Path(folder))
-        shot.place(evaluator, FRAMES[-1])
+        evaluator.place(*shot.centre(FRAMES[-1]))
         evaluator.tune(len(FRAMES) * shot.points, compiling=True)
         index = np.arange(shot.points)
         for t in FRAMES:
-            shot.place(evaluator, t)
+            evaluator.place(*shot.centre(t))
             exact = evaluator(shot.coordinates(index), index)[:, 0]
             start = time.perf_counter()
             refined = refine(exact.__getitem__, RESOLUTION, RESOLUTION, tolerance=TOLERANCE)

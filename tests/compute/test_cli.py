@@ -9,6 +9,7 @@ import torch
 from faults import attribute, delete, link, replace
 
 import movinglands.pieces.compute as computing
+from movinglands import memory
 from movinglands.cli import main
 from movinglands.surfaces import compute as surfaces
 from movinglands.surfaces import job
@@ -145,7 +146,7 @@ def test_more_than_the_machine_has(refused, tiny_file, tmp_path, monkeypatch):
     monkeypatch.setattr(journals.shutil, "disk_usage", lambda folder: usage)
     assert "points take 9.6 GB of disk, 9.0 GB are free" in refused(*command)
     usage.free = 10**12
-    monkeypatch.setattr(journals.os, "sysconf", lambda name: 100_000)
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: 100_000)
     assert "points take 16.0 GB of memory, there are 10.0 GB" in refused(*command)
 
 

@@ -56,7 +56,7 @@ def test_progress_and_done(told, tiny_file, tmp_path, monkeypatch):
 
 
 def test_seconds_left(monkeypatch, capsys):
-    with progress.listened_to(), progress.progress("evaluating", 10, 4, "point") as bar:
+    with progress.json_events(), progress.progress("evaluating", 10, 4, "point") as bar:
         bar.start_t -= 6.0  # it has gone on for so long
         bar.update(3)
         bar.refresh()

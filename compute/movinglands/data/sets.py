@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import UserError
-from ..memory import total
+from ..memory import must_fit
 from ..pieces import recipe
 from ..progress import progress
 
@@ -129,13 +129,11 @@ def _read(chosen: Sequence[tuple[_Split, int]], data: recipe.Data) -> Tensor:
 
 
 def _room(count: int, channels: int, data: recipe.Data) -> Tensor:
-    needed = 4 * count * channels * data.size**2
-    if needed > (memory := total()):
-        raise UserError(
-            f"data.limit = {data.limit}: {count} images of {data.size} x {data.size} in "
-            f"{channels} channels take {needed / 1e9:.1f} GB of memory, there are "
-            f"{memory / 1e9:.1f} GB: take fewer or smaller ones."
-        )
+    what = (
+        f"data.limit = {data.limit}: {count} images of {data.size} x {data.size} in {channels} "
+        "channels"
+    )
+    must_fit(what, 4 * count * channels * data.size**2, "take fewer or smaller ones")
     return torch.empty(count, channels, data.size, data.size)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import write_whole
+from ..files import replace, write_whole
 from ..pieces.compute import compute
 from ..pieces.recipe import Recipe
 from . import blender
@@ -93,9 +92,9 @@ def _build(sequence: Path, blend: Path, recipe: Recipe) -> None:
         note = {digest: built for digest, built in _note(blend).items() if digest == _digest(blend)}
         note[_digest(fresh)] = recipe.to_toml()
         for cache in Path(folder).glob("*.pc2"):
-            os.replace(cache, blend.with_name(cache.name))
+            replace(cache, blend.with_name(cache.name))
         write_whole(_note_file(blend), json.dumps(note).encode())
-        os.replace(fresh, blend)
+        replace(fresh, blend)
 
 
 def _note_file(blend: Path) -> Path:

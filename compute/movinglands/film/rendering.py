@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..cluster.cluster import ATTEMPTS, PATIENCE, connected, exceptions, ray
+from ..cluster.pool import ATTEMPTS, PATIENCE
+from ..cluster.session import connected, exceptions, ray
 from ..errors import UserError
 from ..files import write_whole
 from ..progress import progress

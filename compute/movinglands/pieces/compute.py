@@ -15,21 +15,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data import sets as datasets
+from ..engine.device import choose_device, device_name
 from ..errors import UserError
 from ..evaluation.measure import Measure
 from ..evaluation.objective import Objective
-from ..files import write_whole
+from ..files import file_lock, write_whole
 from ..networks import convnet as networks
 from ..planes.hessian import hessian_plane
 from ..planes.pca import trajectory_plane
 from ..planes.plane import Plane
 from ..planes.random import random_plane
 from ..planes.weights import weights_of
-from ..progress import progress
-from ..sequence import complete_frames, open_sequence, update_recipe
+from ..progress import progress, say
+from ..sequence import is_finished, open_sequence, update_recipe
 from ..snapshots.snapshots import Snapshots
-from ..surfaces.compute import choose_device, compute_sequence
-from ..surfaces.journal import alone, check_room, discard, journal_of
+from ..surfaces.compute import compute_sequence
+from ..surfaces.journal import Room, check_room, discard, journal_of
 from ..surfaces.surface import Surface
 from .recipe import Recipe, load_recipe, read_recipe
 from .training import Snapshot, batch_of_step, snapshot_steps, train
@@ -81,7 +82,7 @@ def compute(
         if restart:
             open_sequence(path).close()  # what is no sequence is not ours to replace
         elif _is_complete(path, recipe):
-            with alone(path):
+            with file_lock(path):
                 update_recipe(path, recipe.title, recipe.to_toml())
                 discard(journal)  # of a run killed at its very end
             return False
@@ -90,11 +91,11 @@ def compute(
     data = datasets.load(recipe.data).to(where)
     _check_surface(recipe, len(data.images))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
+    with file_lock(path):
         if restart:  # only now that nothing else is in the way
             discard(journal)
         _open_journal(journal, recipe)
-        print(f"Computing {recipe.title} on {device_name(where)}.")
+        say(f"Computing {recipe.title} on {device_name(where)}.")
 
         network = recipe.network
         module = networks.convnet(
@@ -107,16 +108,6 @@ def compute(
         )
 
 
-def device_name(device: torch.device) -> str:
-    """Return what a device is called, for a person."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type == "cpu":
-        threads = torch.get_num_threads()
-        return f"{threads} CPU thread{'s' if threads > 1 else ''}"
-    return device.type
-
-
 def _is_complete(path: Path, recipe: Recipe) -> bool:
     with open_sequence(path) as file:
         made = read_recipe(str(file.attrs.get("recipe", "")), str(path)).computed()
@@ -126,7 +117,7 @@ def _is_complete(path: Path, recipe: Recipe) -> bool:
                     f"{path} was made with {key} = {made[key]!r}, now asked {value!r}: "
                     "give another file with -o, or --restart to replace it."
                 )
-        return all(complete_frames(group).all() for group in file["surfaces"].values())
+        return is_finished(file)
 
 
 def _is_journal_of(journal: Path, recipe: Recipe) -> bool:
@@ -150,7 +141,7 @@ def _check_room(recipe: Recipe, path: Path) -> None:
     frames = len(snapshot_steps(recipe.training))
     missing = frames if surface.window == "travelling" else 1
     values = (1 + surface.accuracy) * (1 + surface.test)
-    check_room(path, surface.resolution**2, frames, missing, values)
+    check_room(path, [Room(surface.resolution**2, frames, missing, values)])
 
 
 def _check_surface(recipe: Recipe, images: int) -> None:

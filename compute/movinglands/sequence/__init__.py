@@ -1,6 +1,13 @@
 """The sequence file: declared once, written whole, read by whoever likes."""
 
-from .read import complete_frames, describe, finished_frames, lies_elsewhere, open_sequence
+from .read import (
+    complete_frames,
+    describe,
+    finished_frames,
+    is_finished,
+    lies_elsewhere,
+    open_sequence,
+)
 from .schema import DATASETS, FORMAT, OPTIONAL, VERSION, Dataset, fits
 from .write import Frame, SurfaceData, update_recipe, write_sequence
 
@@ -16,6 +23,7 @@ __all__ = [
     "describe",
     "finished_frames",
     "fits",
+    "is_finished",
     "lies_elsewhere",
     "open_sequence",
     "update_recipe",

@@ -116,6 +116,11 @@ def finished_frames(surface: h5py.Group) -> NDArray[np.bool_]:
     return complete_frames(surface) | np.isin(surface["step"], surface.attrs.get("diverged", ()))
 
 
+def is_finished(file: h5py.File) -> bool:
+    """Return whether nothing more is to come in a file."""
+    return all(finished_frames(surface).all() for surface in file["surfaces"].values())
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Summarise a sequence file: what is in it, how far it is, how it was made.
 

@@ -9,18 +9,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
-
+from ..engine.device import choose_device
 from ..errors import UserError
 from ..evaluation.copies import put_back
+from ..files import file_lock
 from ..sequence import write_sequence
 from .job import SurfaceJob
-from .journal import FOLDER, alone, begin, check_room, discard, journal_of
+from .journal import FOLDER, begin, check_room, discard, journal_of
 from .record import describe
 from .surface import Surface
-
-STARTED_HERE = ("", "local")
-"""What asks for a Ray on this machine, in the place of an address."""
 
 
 def compute_sequence(
@@ -73,15 +70,13 @@ def compute_sequence(
     where = choose_device(device, ray)
     journal = journal_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path), ExitStack() as stack:
+    with file_lock(path), ExitStack() as stack:
         folder = journal / FOLDER
         jobs = {name: SurfaceJob(surface, folder / name, where) for name, surface in given.items()}
-        for job in jobs.values():
-            missing = sum(not job.file(t).exists() for t in job.frames)
-            check_room(path, job.points, len(job.snapshots), missing, len(job.objective.names))
-        marks = {name: job.mark for name, job in jobs.items()}
+        check_room(path, [job.room for job in jobs.values()])
+        fingerprints = {name: job.fingerprint for name, job in jobs.items()}
         opaque = [f"{name}, {what}" for name, job in jobs.items() for what in job.opaque]
-        if not begin(path, journal, marks, opaque, restart, replace):
+        if not begin(path, journal, fingerprints, opaque, restart, replace):
             return False
         for job in jobs.values():
             stack.enter_context(put_back(job.surface.module))
@@ -109,24 +104,3 @@ def _check(surfaces: dict[str, Surface]) -> None:
     if len(set(frames.values())) != 1:
         found = ", ".join(f"{count} of {name}" for name, count in frames.items()) or "none"
         raise UserError(f"surfaces: expected equally many snapshots of each, got {found}.")
-
-
-def choose_device(name: str, ray: str | None = None) -> torch.device:
-    """Return the torch device of a name; "auto" is CUDA, else MPS, else the CPU.
-
-    Where a Ray cluster evaluates, whose address is given, this machine need not have its CUDA.
-    """
-    if name == "auto":
-        name = "cpu"
-        if torch.cuda.is_available():
-            name = "cuda"
-        elif torch.backends.mps.is_available():
-            name = "mps"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        if name.split(":")[0] == "cuda" and ray not in (None, *STARTED_HERE):
-            return choose_device("auto")
-        raise UserError(f"--device {name}: torch finds no such device here.") from None
-    return device

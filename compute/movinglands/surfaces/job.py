@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +18,9 @@ from tqdm import tqdm
 from ..checks.mean import check_mean
 from ..checks.network import check_network
 from ..checks.steadiness import Steadiness
-from ..engine.evaluator import Evaluator
+from ..engine.local import Local
 from ..engine.plan import Plan
-from ..engine.refine import refine
-from ..engine.tuning import place_of
+from ..engine.work import Backend, Ingredients
 from ..errors import UserError
 from ..evaluation import randomness
 from ..evaluation.batches import Batch, gathered
@@ -35,29 +31,16 @@ from ..fingerprint.fingerprint import Fingerprint
 from ..planes.plane import Plane
 from ..planes.random import random_plane
 from ..planes.weights import weights_of
-from ..progress import progress
+from ..progress import progress, say
 from ..sequence import Frame
 from ..snapshots.snapshots import State, unwrapped
-from .journal import keep
+from .evaluating import measured, refined
+from .frames import Frames
+from .journal import Room
 from .surface import Surface
-
-if TYPE_CHECKING:
-    from ..cluster.cluster import Cluster
 
 PUBLISH_EVERY = 30.0
 """Seconds between two renewals of a growing file, at least."""
-
-
-class Tile(NamedTuple):
-    """Points of a frame that are evaluated together and kept in one file."""
-
-    frame: int
-    file: Path
-    points: NDArray[np.int64]
-
-
-Evaluate = Callable[[Iterable[Tile]], Iterator[tuple[Tile, NDArray]]]
-"""Evaluates tiles, in any order: here, or on a cluster."""
 
 
 def _kept_plan(file: Path, where: str) -> Plan | None:
@@ -84,7 +67,7 @@ class SurfaceJob:
             self.batches, self.test = gathered(surface.batches), gathered(surface.test)
         self._names = list(weights_of(module))
         self.plane = surface.plane or self._random_plane()
-        self.mark, self.opaque = self._fingerprint()  # before anything of the user's is run
+        self.fingerprint, self.opaque = self._fingerprint()  # before anything of the user's is run
         self._before = self._code()
         self.objective = self._objective(surface.measure, self.test)
         if surface.tolerance and len(self.objective.names) > 1:
@@ -98,6 +81,8 @@ class SurfaceJob:
         self.alpha = np.linspace(-surface.range, surface.range, cols)
         self.beta = np.linspace(-surface.range, surface.range, rows)
         self.points = rows * cols
+        self.kept = Frames(journal, surface.shape, alike=surface.window == "fixed")
+        self.packages = journal / "compiled"
         # A fixed window shows one land: that of the last snapshot.
         self.frames = self.finite if surface.window == "travelling" else self.finite[-1:]
 
@@ -167,10 +152,6 @@ class SurfaceJob:
             fingerprint.add(name, thing)
         return fingerprint.digest(), fingerprint.opaque
 
-    def place(self, evaluator: Evaluator, t: int) -> None:
-        """Move an evaluator's window to frame t."""
-        evaluator.place(*self.centre(t))
-
     def centre(self, t: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the weights and buffers at the window's centre in frame t."""
         if self.surface.window == "fixed":
@@ -178,174 +159,103 @@ class SurfaceJob:
         state = self.snapshots[t]
         return self.weights(state), self.objective.buffers(state)
 
-    def file(self, t: int) -> Path:
-        """Return where the journal keeps frame t."""
-        number = t if self.surface.window == "travelling" else 0
-        return self.journal / "frames" / f"{number:06d}.npz"
+    @property
+    def room(self) -> Room:
+        """What the surface takes on disk and in memory."""
+        return Room(self.points, len(self.snapshots), len(self.missing), len(self.objective.names))
+
+    @property
+    def missing(self) -> list[int]:
+        """Frames that are not kept yet."""
+        return [t for t in self.frames if not self.kept.file(t).exists()]
 
     def frame(self, t: int) -> Frame | None:
         """Return frame t, or None while it is missing, as it will stay where weights diverged."""
-        if t in self.snapshots.diverged or not self.file(t).exists():
+        kept = None if t in self.snapshots.diverged else self.kept.read(t)
+        if kept is None:
             return None
-        with np.load(self.file(t)) as kept:
-            values, evaluated = kept["values"], kept["evaluated"]
-        metrics = dict(zip(self.objective.names[1:], values[1:], strict=True))
-        return Frame(values[0], evaluated if evaluated.ndim else None, metrics)
+        metrics = dict(zip(self.objective.names[1:], kept.values[1:], strict=True))
+        return Frame(kept.values[0], kept.evaluated, metrics)
 
     def refine_error(self) -> dict[str, float]:
         """Return the attribute of a refined surface: the largest error of the frames there are."""
         if not self.surface.tolerance:
             return {}
-        files = [self.file(t) for t in self.frames if self.file(t).exists()]
-        return {"refine_error": max((float(np.load(file)["error"]) for file in files), default=0.0)}
+        found = [kept.error for t in self.frames if (kept := self.kept.read(t))]
+        return {"refine_error": max(found, default=0.0)}
 
     def evaluate(
         self, publish: Callable[[], None], compiling: bool | None, ray: str | None, device: str
     ) -> None:
         """Evaluate the frames that are missing."""
-        missing = [t for t in self.frames if not self.file(t).exists()]
+        missing = self.missing
         if not missing:
             return
-        kept = [t for t in self.frames if t not in missing]
-        with (
-            self._evaluating(missing, compiling, ray, device) as (plan, evaluate),
-            progress(
-                "evaluating", self.points * len(self.frames), self.points * len(kept), "point"
-            ) as bar,
-        ):
-            finish = self._refined if self.surface.tolerance else self._measured
-            due = time.monotonic() + PUBLISH_EVERY
-            for t in finish(missing, plan.tile, evaluate, bar):
-                try:
-                    self.steadiness.check()
-                except UserError:
-                    self.file(t).unlink()
-                    raise
-                if (started := time.monotonic()) > due:
-                    publish()
-                    # A large file takes long to write, and is written the more seldom.
-                    due = time.monotonic() + max(PUBLISH_EVERY, 20 * (time.monotonic() - started))
+        whole, done = self.points * len(self.frames), len(self.frames) - len(missing)
+        with self._backend(ray, device) as backend:
+            plan = self._plan(backend, self.points * len(missing), compiling)
+            backend.use(plan)
+            with progress("evaluating", whole, self.points * done, "point") as bar:
+                self._finish(missing, plan, backend, bar, publish)
 
-    def _plan(
-        self, evaluator: Evaluator | Cluster, points: int, compiling: bool | None, where: str
-    ) -> Plan:
+    def _finish(
+        self,
+        missing: list[int],
+        plan: Plan,
+        backend: Backend,
+        bar: tqdm,
+        publish: Callable[[], None],
+    ) -> None:
+        given = self.kept, missing, plan.tile, backend.evaluate, bar
+        tolerance, scale = self.surface.tolerance, self.surface.scale
+        due = time.monotonic() + PUBLISH_EVERY
+        for t in refined(*given, tolerance, scale) if tolerance else measured(*given):
+            try:
+                self.steadiness.check()
+            except UserError:
+                self.kept.file(t).unlink()
+                raise
+            if (started := time.monotonic()) > due:
+                publish()
+                # A large file takes long to write, and is written the more seldom.
+                due = time.monotonic() + max(PUBLISH_EVERY, 20 * (time.monotonic() - started))
+
+    def _backend(self, ray: str | None, device: str) -> AbstractContextManager[Backend]:
+        if ray is None:
+            return Local(self)
+        from ..cluster.pool import Cluster  # which needs Ray
+
+        return Cluster(ray, self, device=device)
+
+    def _plan(self, backend: Backend, points: int, compiling: bool | None) -> Plan:
         """Return the journal's plan, or measure one: the same plan gives the same bits."""
         kept = self.journal / "plan.json"
-        plan = _kept_plan(kept, where)
+        plan = _kept_plan(kept, backend.where)
         if plan is None or (plan.way == "own") != bool(self.objective.own):
-            shutil.rmtree(self.journal / "tiles", ignore_errors=True)  # of tiles of another size
-            plan = evaluator.tune(points, compiling)
+            self.kept.discard_tiles()
+            plan = backend.tune(points, compiling)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            content = {"where": where, "plan": dataclasses.asdict(plan)}
+            content = {"where": backend.where, "plan": dataclasses.asdict(plan)}
             write_whole(kept, json.dumps(content).encode())
-        print(f"Evaluating {plan}.")
+        say(f"Evaluating {plan}.")
         return plan
 
-    @contextmanager
-    def _evaluating(
-        self, missing: list[int], compiling: bool | None, ray: str | None, device: str
-    ) -> Iterator[tuple[Plan, Evaluate]]:
-        points = self.points * len(missing)
-        if ray is not None:
-            from ..cluster.cluster import Cluster
-
-            with Cluster(ray, self, device=device) as cluster:
-                plan = self._plan(cluster, points, compiling, f"Ray, {cluster.device}")
-                cluster.use(plan)
-                yield plan, cluster.evaluate
-            return
-        evaluator = Evaluator(self.objective, self.plane, self.journal / "compiled")
-        self.place(evaluator, missing[0])
-        plan = self._plan(evaluator, points, compiling, place_of(self.objective))
-        evaluator.use(plan)
-        placed = None
-
-        def evaluate(tiles: Iterable[Tile]) -> Iterator[tuple[Tile, NDArray]]:
-            nonlocal placed
-            for tile in tiles:
-                if placed != tile.frame:
-                    self.place(evaluator, tile.frame)
-                    placed = tile.frame
-                yield tile, evaluator(self.coordinates(tile.points), tile.points)
-
-        try:
-            yield plan, evaluate
-        finally:
-            evaluator.close()
+    @property
+    def ingredients(self) -> Ingredients:
+        """What objective and plane are made of."""
+        surface, own = self.surface, self.objective.own
+        return Ingredients(
+            surface.module,
+            surface.loss,
+            self.batches,
+            self.test,
+            surface.measure,
+            self.plane,
+            surface.count,
+            own.why if own else "",
+        )
 
     def coordinates(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return alpha and beta ``(n, 2)`` of points by their number in the grid."""
         rows, cols = np.divmod(index, len(self.alpha))
         return np.stack([self.alpha[cols], self.beta[rows]], axis=1)
-
-    def _tiles(self, t: int, round_: int, index: NDArray[np.int64], size: int) -> list[Tile]:
-        folder = self.journal / "tiles" / f"{t:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pieces = [index[i : i + size] for i in range(0, len(index), size)]
-        return [Tile(t, folder / f"{round_:02d}-{n:06d}.npy", p) for n, p in enumerate(pieces)]
-
-    def _measured(
-        self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
-    ) -> Iterator[int]:
-        """Measure whole frames, their tiles in one stream, so that no worker waits between."""
-        everything = np.arange(self.points)
-        due: dict[int, tuple[int, list[Tile]]] = {}
-
-        def stream() -> Iterator[Tile]:
-            for t in missing:
-                tiles = self._tiles(t, 0, everything, size)
-                todo = [tile for tile in tiles if not tile.file.exists()]
-                due[t] = len(todo), tiles
-                bar.update(sum(len(tile.points) for tile in tiles if tile.file.exists()))
-                yield from todo
-
-        def finished() -> Iterator[int]:
-            for t in [t for t, (left, _) in due.items() if not left]:
-                self._finish(t, np.concatenate([np.load(tile.file) for tile in due.pop(t)[1]]))
-                yield t
-
-        for tile, values in evaluate(stream()):
-            keep(tile.file, values)
-            bar.update(len(tile.points))
-            left, tiles = due[tile.frame]
-            due[tile.frame] = left - 1, tiles
-            yield from finished()
-        yield from finished()
-
-    def _refined(
-        self, missing: list[int], size: int, evaluate: Evaluate, bar: tqdm
-    ) -> Iterator[int]:
-        """Refine frame after frame, each beginning with what the one before it taught."""
-        for t in missing:
-            before = self.frame(t - 1) if t else None
-            rounds = iter(range(100))
-
-            def measure(index: NDArray[np.int64], t: int = t, rounds=rounds) -> NDArray:
-                tiles = self._tiles(t, next(rounds), index, size)
-                for tile, values in evaluate(x for x in tiles if not x.file.exists()):
-                    keep(tile.file, values)
-                    bar.update(len(tile.points))
-                return np.concatenate([np.load(tile.file) for tile in tiles])[:, 0]
-
-            refined = refine(
-                measure,
-                *self.surface.shape,
-                tolerance=self.surface.tolerance or 0.0,
-                scale=self.surface.scale,
-                hint=None if before is None else before.evaluated,
-            )
-            self._finish(t, refined.loss.reshape(-1, 1), refined.evaluated, refined.error)
-            bar.update(int((refined.evaluated == 2).sum()))
-            yield t
-
-    def _finish(
-        self, t: int, values: NDArray, evaluated: NDArray | None = None, error: float = 0.0
-    ) -> None:
-        """Keep a whole frame instead of its tiles."""
-        buffer = io.BytesIO()
-        planes = values.T.reshape(-1, *self.surface.shape).astype(np.float32)
-        state = np.array(0 if evaluated is None else evaluated, np.uint8)
-        np.savez(buffer, values=planes, evaluated=state, error=error)
-        self.file(t).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.file(t), buffer.getvalue())
-        shutil.rmtree(self.journal / "tiles" / f"{t:06d}", ignore_errors=True)

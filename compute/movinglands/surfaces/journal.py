@@ -6,28 +6,22 @@ is complete the journal goes.
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from ..errors import UserError
 from ..files import write_whole
-from ..memory import total
-from ..sequence import finished_frames, open_sequence
+from ..memory import must_fit, must_fit_disk
+from ..sequence import is_finished, open_sequence
 
-NOTE = "surfaces.json"
-"""In a journal: fingerprints of what its tiles and frames are of."""
+FINGERPRINTS = "surfaces.json"
+"""The journal's file with the fingerprint of each surface whose tiles and frames it keeps."""
 
 FOLDER = "surfaces"
-"""In a journal: a folder for each surface, so that none is called as something else in it."""
+"""The journal's folder with one for each surface, so that none is called as another thing in it."""
 
 
 def journal_of(path: Path) -> Path:
@@ -45,35 +39,16 @@ def discard(journal: Path) -> None:
     shutil.rmtree(journal)
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a sequence file against other processes, once or more; whoever dies lets go."""
-    file = path.with_name(f".{path.name}.lock")
-    lock = FileLock(file, timeout=0, is_singleton=True)
-    outermost = not lock.is_locked
-    try:
-        with lock:
-            try:
-                yield
-            finally:
-                # Still held: whoever has opened the file finds that it is gone, and makes another.
-                # On Windows no open file goes; there filelock removes it afterwards.
-                if outermost and os.name == "posix":
-                    file.unlink(missing_ok=True)
-    except Timeout:
-        raise UserError(f"{path}: another process is computing it.") from None
-
-
 def begin(
     path: Path,
     journal: Path,
-    marks: dict[str, str],
+    fingerprints: dict[str, str],
     opaque: list[str],
     restart: bool,
     replace: bool,
 ) -> bool:
     """Open the journal; return False where the file is complete already."""
-    note = journal / NOTE
+    note = journal / FINGERPRINTS
     may_replace = restart or replace
     if opaque and not may_replace and (note.exists() or path.exists()):
         raise UserError(
@@ -81,7 +56,7 @@ def begin(
             f"told, for nobody sees through {opaque[0]}: restart to begin anew, or give another "
             "file."
         )
-    same = note.exists() and json.loads(note.read_text()) == marks
+    same = note.exists() and json.loads(note.read_text()) == fingerprints
     going_on = same and not restart and not opaque
     if note.exists() and not going_on and not may_replace:
         raise UserError(
@@ -91,8 +66,8 @@ def begin(
     if path.exists():
         with open_sequence(path) as file:  # what is no sequence is not ours to replace
             found = {name: str(g.attrs.get("fingerprint")) for name, g in file["surfaces"].items()}
-            complete = all(finished_frames(group).all() for group in file["surfaces"].values())
-        if found != marks and not may_replace:
+            complete = is_finished(file)
+        if found != fingerprints and not may_replace:
             raise UserError(
                 f"{path} was computed from other weights, data or settings: give another file, "
                 "or restart to replace it."
@@ -105,54 +80,40 @@ def begin(
         if (kept := journal / FOLDER).exists():
             shutil.rmtree(kept)
     journal.mkdir(parents=True, exist_ok=True)
-    write_whole(note, json.dumps(marks).encode())
+    write_whole(note, json.dumps(fingerprints).encode())
     return True
 
 
-def check_room(path: Path, points: int, frames: int, missing: int, values: int = 1) -> None:
-    """Refuse a computation for which there is no disk or no memory, before anything is done.
+class Room(NamedTuple):
+    """What a surface takes: points of a frame, frames, those still to be kept, values of a point.
+
+    Of a fixed window one frame is to be kept, which the file repeats.
+    """
+
+    points: int
+    frames: int
+    missing: int
+    values: int = 1
+
+
+def check_room(path: Path, rooms: Sequence[Room]) -> None:
+    """Refuse surfaces for which there is no disk or no memory, before anything is done.
 
     Parameters
     ----------
     path : Path
         The sequence file.
-    points, frames : int
-        Of a frame; of the file.
-    missing : int
-        Frames still to be kept in the journal: of a fixed window one, which the file repeats.
-    values : int
-        Loss and metrics of a point.
+    rooms : sequence of Room
+        What each of its surfaces takes.
 
     Raises
     ------
     UserError
         With what is needed and what is there.
     """
-    asked = f"{path}: {frames} frames of {points:,} points take"
-    needed, free = 4 * values * points * (frames + missing), shutil.disk_usage(_existing(path)).free
-    if needed > free:
-        raise UserError(
-            f"{asked} {_gb(needed)} of disk, {_gb(free)} are free: ask for a lower resolution."
-        )
-    memory = total()
-    needed = points * (32 + 8 * values)  # a frame's coordinates and values
-    if needed > memory:
-        raise UserError(
-            f"{asked} {_gb(needed)} of memory, there are {_gb(memory)}: ask for a lower resolution."
-        )
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder that is there already."""
-    return next(folder for folder in path.absolute().parents if folder.exists())
-
-
-def keep(path: Path, values: NDArray) -> None:
-    """Write an array to a file, whole."""
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    write_whole(path, buffer.getvalue())
-
-
-def _gb(amount: float) -> str:
-    return f"{amount / 1e9:.1f} GB"
+    frames = " and ".join(f"{room.frames} frames of {room.points:,} points" for room in rooms)
+    what, advice = f"{path}: {frames}", "ask for a lower resolution"
+    on_disk = sum(4 * room.values * room.points * (room.frames + room.missing) for room in rooms)
+    must_fit_disk(what, on_disk, path.parent, advice)
+    # Of one frame at a time: coordinates and values.
+    must_fit(what, max(room.points * (32 + 8 * room.values) for room in rooms), advice)

@@ -46,7 +46,7 @@ def describe(job: SurfaceJob) -> SurfaceData:
         frame=job.frame,
         scalars={n.replace("/", "_"): v for n, v in job.snapshots.scalars.items()},
         metrics=job.objective.names[1:],
-        attrs=_attributes(job) | {"fingerprint": job.mark},
+        attrs=_attributes(job) | {"fingerprint": job.fingerprint},
     )
 
 

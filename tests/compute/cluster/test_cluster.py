@@ -20,7 +20,7 @@ from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.snapshots.snapshots import Snapshots
-from movinglands.surfaces import job
+from movinglands.surfaces import evaluating
 from movinglands.surfaces import journal as journals
 from movinglands.surfaces.compute import Surface, compute_sequence
 from movinglands.surfaces.job import SurfaceJob
@@ -28,8 +28,8 @@ from movinglands.surfaces.job import SurfaceJob
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
-from movinglands.cluster import cluster  # noqa: E402
-from movinglands.cluster.cluster import AHEAD, Cluster  # noqa: E402
+from movinglands.cluster import pool as cluster  # noqa: E402
+from movinglands.cluster.pool import AHEAD, Cluster  # noqa: E402
 
 DRIVER = os.getpid()
 PLAN = Plan("vmap", 16, tile=48)
@@ -125,7 +125,7 @@ def assert_same_datasets(path, other):
 
 def after(count, action, monkeypatch):
     """Do something once so many tiles are kept."""
-    keep, kept = job.keep, []
+    keep, kept = evaluating.keep, []
 
     def keeping(path, values):
         keep(path, values)
@@ -133,7 +133,7 @@ def after(count, action, monkeypatch):
         if len(kept) == count:
             action()
 
-    monkeypatch.setattr(job, "keep", keeping)
+    monkeypatch.setattr(evaluating, "keep", keeping)
 
 
 def test_a_ray_started_here_goes_on_with_what_one_process_began(tmp_path, monkeypatch):
@@ -325,9 +325,10 @@ def test_the_driver_may_lack_what_is_asked_of_the_cluster(nodes, tmp_path, monke
 
 def test_without_ray(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "movinglands.cluster.cluster")
+    for name in ("session", "packing", "worker", "pool"):
+        monkeypatch.delitem(sys.modules, f"movinglands.cluster.{name}")
     with pytest.raises(UserError, match=r"pip install 'movinglands\[ray\]'"):
-        import movinglands.cluster.cluster  # noqa: F401
+        import movinglands.cluster.pool  # noqa: F401
 
 
 @pytest.mark.slow

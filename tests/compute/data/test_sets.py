@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from movinglands import memory
 from movinglands.data import sets as data
 from movinglands.data.sets import load
 from movinglands.errors import UserError
@@ -189,7 +190,7 @@ def test_what_is_not_taken_is_not_read(tmp_path):
 
 
 def test_a_set_too_large_for_the_memory_is_told_before_it_is_read(numbered, monkeypatch):
-    monkeypatch.setattr(data.os, "sysconf", lambda name: 40)
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: 40)
     monkeypatch.setattr(data, "_fitted", None)
     assert refused(**numbered) == (
         "data.limit = 0: 100 images of 5 x 5 in 1 channels take 0.0 GB of memory, there are "

@@ -18,11 +18,13 @@ from cases import Case, cross_entropy, processes, train_slowly, with_accuracy
 from torch.nn import functional as F
 
 import movinglands.pieces.compute as computing
+from movinglands import memory
 from movinglands.data import sets as data
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.evaluation.measure import Measure
+from movinglands.files import file_lock
 from movinglands.networks import convnet as networks
 from movinglands.networks.convnet import convnet
 from movinglands.pieces.compute import compute
@@ -31,7 +33,7 @@ from movinglands.pieces.training import batch_of_step, snapshot_steps, train
 from movinglands.planes.random import random_plane
 from movinglands.planes.weights import weights_of
 from movinglands.sequence import DATASETS, describe, open_sequence
-from movinglands.surfaces import job
+from movinglands.surfaces import frames, job
 from movinglands.surfaces import journal as journals
 
 PACKAGES = str(Path(computing.__file__).parents[2])
@@ -248,14 +250,14 @@ def interrupt(monkeypatch):
     """Make the evaluation end with an exception at a frame."""
 
     def at(frame):
-        original = job.SurfaceJob._finish
+        original = frames.Frames.finish
 
         def finish(shot, t, *arguments):
             if t == frame:
                 raise KeyboardInterrupt
             original(shot, t, *arguments)
 
-        monkeypatch.setattr(job.SurfaceJob, "_finish", finish)
+        monkeypatch.setattr(frames.Frames, "finish", finish)
 
     yield at
 
@@ -271,11 +273,11 @@ def test_a_growing_file_can_be_read(tiny, sequence, tmp_path, monkeypatch, one_p
     compute(tiny, whole, "cpu")
     with monkeypatch.context() as patched:
         patched.setattr(job, "PUBLISH_EVERY", 0)
-        finish = job.SurfaceJob._finish
+        finish = frames.Frames.finish
         interrupt(2)
         with pytest.raises(KeyboardInterrupt):
             compute(tiny, path, "cpu")
-        monkeypatch.setattr(job.SurfaceJob, "_finish", finish)
+        monkeypatch.setattr(frames.Frames, "finish", finish)
     summary = describe(path)["surfaces"]["network"]
     assert summary["frames"] == 3
     complete = summary["complete"]
@@ -324,14 +326,14 @@ def trained_anew(monkeypatch):
 def test_a_restart_begins_anew_where_the_same_was_begun(
     tiny, tmp_path, monkeypatch, interrupt, trained_anew, restart
 ):
-    path, finish, finished = tmp_path / "a.h5", job.SurfaceJob._finish, []
+    path, finish, finished = tmp_path / "a.h5", frames.Frames.finish, []
     interrupt(1)
     with pytest.raises(KeyboardInterrupt):
         compute(tiny, path, "cpu")
     assert len(list(journal_of(path).glob("surfaces/network/frames/*.npz"))) == 1
     trained_anew.clear()
     monkeypatch.setattr(
-        job.SurfaceJob, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+        frames.Frames, "finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
     )
     assert compute(tiny, str(path), "cpu", restart=restart)
     assert trained_anew == ([0, 3, 6] if restart else [])
@@ -339,9 +341,9 @@ def test_a_restart_begins_anew_where_the_same_was_begun(
 
 
 def test_a_restart_of_what_is_complete_begins_anew(tiny, own, monkeypatch, trained_anew):
-    finish, finished = job.SurfaceJob._finish, []
+    finish, finished = frames.Frames.finish, []
     monkeypatch.setattr(
-        job.SurfaceJob, "_finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
+        frames.Frames, "finish", lambda shot, t, *a: finished.append(t) or finish(shot, t, *a)
     )
     assert compute(tiny, own, "cpu", restart=True)
     assert (trained_anew, finished) == ([0, 3, 6], [0, 1, 2])
@@ -352,7 +354,7 @@ def test_what_another_has_begun_is_not_removed(tiny, own):
     begun = journal_of(own) / "recipe.toml"
     begun.parent.mkdir()
     begun.write_text(changed(tiny, surface__seed=5).to_toml())
-    with ThreadPoolExecutor() as pool, journals.alone(own):
+    with ThreadPoolExecutor() as pool, file_lock(own):
         refused = pool.submit(compute, tiny, own, "cpu").exception()
     assert "own.h5: another process is computing it" in str(refused)
     assert begun.exists()
@@ -388,7 +390,7 @@ def test_killed_while_the_journal_goes(tiny, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(journals.shutil, "rmtree", lambda folder, **_: folder.exists() and 1 / 0)
-        patched.setattr(job.SurfaceJob, "_finish", finishing(killed, patched))
+        patched.setattr(frames.Frames, "finish", finishing(killed, patched))
         with pytest.raises(KeyboardInterrupt):
             compute(tiny, path, "cpu")
     assert describe(path)["surfaces"]["network"]["complete"] == 3
@@ -399,7 +401,7 @@ def test_killed_while_the_journal_goes(tiny, tmp_path, monkeypatch):
 
 def finishing(killed, patched):
     """Keep frames without removing their tiles; after the last one, let removing be a kill."""
-    original, count = job.SurfaceJob._finish, iter(range(10))
+    original, count = frames.Frames.finish, iter(range(10))
 
     def finish(shot, t, *arguments):
         patched.setattr(journals.shutil, "rmtree", lambda *_, **__: None)
@@ -445,7 +447,7 @@ def test_no_room_is_told_before_anything_is_done(tiny, tmp_path, monkeypatch):
         with pytest.raises(UserError, match="of disk"):
             compute(changed(tiny, surface__accuracy=True), path, "cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(journals.os, "sysconf", lambda name: 10)
+        patched.setattr(memory.os, "sysconf", lambda name: 10)
         with pytest.raises(UserError, match=r"3 frames of 49 points take 0\.0 GB of memory"):
             compute(tiny, path, "cpu")
     assert not list(tmp_path.iterdir())

@@ -44,15 +44,17 @@ from movinglands import (
     Surface,
     UserError,
     compute_sequence,
+    files,
+    memory,
     random_plane,
     weights_of,
 )
+from movinglands.engine.device import choose_device
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.plan import Plan
 from movinglands.networks.convnet import convnet
 from movinglands.sequence import describe, open_sequence
-from movinglands.surfaces import compute as surfaces
-from movinglands.surfaces import job
+from movinglands.surfaces import evaluating, job
 from movinglands.surfaces import journal as journals
 
 compute = functools.partial(compute_sequence, device="cpu", compiling=False)
@@ -323,14 +325,14 @@ def interrupt(monkeypatch):
     """Make the evaluation end with an exception at its nth tile."""
 
     def at(tile, error=KeyboardInterrupt):
-        original, count = job.keep, iter(range(1000))
+        original, count = evaluating.keep, iter(range(1000))
 
         def keep(path, values):
             if next(count) == tile:
                 raise error
             original(path, values)
 
-        monkeypatch.setattr(job, "keep", keep)
+        monkeypatch.setattr(evaluating, "keep", keep)
 
     return at
 
@@ -402,12 +404,12 @@ def test_a_restart_that_was_interrupted_goes_on(surface, own, whole, interrupt, 
 def test_a_restart_begins_anew_where_the_same_was_begun(
     surface, tmp_path, interrupt, monkeypatch, restart
 ):
-    path, kept, keep = tmp_path / "a.h5", [], job.keep
+    path, kept, keep = tmp_path / "a.h5", [], evaluating.keep
     interrupt(2)  # a tile is a frame
     with pytest.raises(KeyboardInterrupt):
         compute(path, surface)
     monkeypatch.undo()
-    monkeypatch.setattr(job, "keep", lambda *tile: kept.append(tile) or keep(*tile))
+    monkeypatch.setattr(evaluating, "keep", lambda *tile: kept.append(tile) or keep(*tile))
     assert compute(path, surface, restart=restart)
     assert len(kept) == (3 if restart else 1)
 
@@ -470,7 +472,7 @@ def test_one_process_at_a_time(surface, tmp_path, another):
 
 
 def hold(path):
-    with journals.alone(path):
+    with files.file_lock(path):
         pass
 
 
@@ -479,7 +481,7 @@ def hold_often(path, times):
     mark = path.with_name("held")
     while times:
         try:
-            with journals.alone(path):
+            with files.file_lock(path):
                 mark.touch(exist_ok=False)
                 mark.unlink()
                 times -= 1
@@ -489,9 +491,9 @@ def hold_often(path, times):
 
 def test_held_twice_it_is_held_to_the_end(tmp_path, another):
     path, lock = tmp_path / "a.h5", tmp_path / ".a.h5.lock"
-    with journals.alone(path):
+    with files.file_lock(path):
         held = lock.stat().st_ino
-        with journals.alone(path):
+        with files.file_lock(path):
             pass
         assert lock.stat().st_ino == held
         process = another.Process(target=hold, args=(path,))
@@ -503,13 +505,13 @@ def test_held_twice_it_is_held_to_the_end(tmp_path, another):
 
 def test_what_lies_about_of_a_lock_is_no_hindrance(tmp_path):
     (tmp_path / ".a.h5.lock").touch()
-    with journals.alone(tmp_path / "a.h5"):
+    with files.file_lock(tmp_path / "a.h5"):
         pass
 
 
 def test_an_open_file_is_not_removed_on_windows(tmp_path, monkeypatch):
-    monkeypatch.setattr(journals, "os", SimpleNamespace(name="nt"))
-    with journals.alone(tmp_path / "a.h5"):
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt"))
+    with files.file_lock(tmp_path / "a.h5"):
         pass
     assert (tmp_path / ".a.h5.lock").exists()  # which filelock removes there, after letting go
 
@@ -741,10 +743,21 @@ def test_no_room_is_told_before_anything_is_done(surface, tmp_path, monkeypatch)
         with pytest.raises(UserError, match=r"a\.h5: 3 frames of 15 points take 0\.0 GB of disk"):
             compute(path, surface)
     with monkeypatch.context() as patched:
-        patched.setattr(journals.os, "sysconf", lambda name: 10)
+        patched.setattr(memory.os, "sysconf", lambda name: 10)
         with pytest.raises(UserError, match=r"3 frames of 15 points take 0\.0 GB of memory"):
             compute(path, surface)
     assert not list(tmp_path.iterdir())
+
+
+def test_room_is_needed_for_all_surfaces_together(surface, tmp_path, monkeypatch):
+    needed = 2 * 6 * 15 * 4 * len(("loss", "accuracy"))
+    free = type("Usage", (), {"free": needed - 1})
+    monkeypatch.setattr(journals.shutil, "disk_usage", lambda folder: free)
+    given = {"one": surface, "two": surface}
+    with pytest.raises(UserError, match="3 frames of 15 points and 3 frames of 15 points take"):
+        compute(tmp_path / "a.h5", given)
+    free.free = needed
+    assert compute(tmp_path / "a.h5", given)
 
 
 @pytest.mark.parametrize(("window", "copies"), [("travelling", 6), ("fixed", 4)])
@@ -863,8 +876,8 @@ def test_a_device_there_is_not(surface, tmp_path):
 
 def test_whoever_lets_others_evaluate_needs_no_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    here = surfaces.choose_device("auto")
-    assert surfaces.choose_device("cuda:7", "head:6379") == here
+    here = choose_device("auto")
+    assert choose_device("cuda:7", "head:6379") == here
     for name, ray in (("cuda:7", None), ("cuda:7", ""), ("cuda:7", "local"), ("abacus", "auto")):
         with pytest.raises(UserError, match="no such device"):
-            surfaces.choose_device(name, ray)
+            choose_device(name, ray)
