@@ -13,7 +13,8 @@ from typing import Any
 from . import __version__, places
 from .errors import UserError
 from .film import blender
-from .pieces.recipe import QUALITIES, Recipe, find_recipe, load_recipe, parse_change
+from .pieces.recipe import find_recipe, load_recipe, parse_change
+from .pieces.schema import QUALITIES, Recipe
 from .progress import emit, json_events, printed
 
 _UNWRITTEN = re.compile(

@@ -25,13 +25,14 @@ from torch._inductor.package import load_package
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
-from movinglands.data import sets as datasets
+from movinglands.data import dataset as datasets
 from movinglands.engine.evaluator import Evaluator, grid
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective
 from movinglands.networks import convnet as networks
-from movinglands.pieces.compute import classification
-from movinglands.pieces.recipe import Recipe, find_recipe, load_recipe, read_recipe
+from movinglands.pieces.losses import classification
+from movinglands.pieces.recipe import find_recipe, load_recipe, read_recipe
+from movinglands.pieces.schema import Recipe
 from movinglands.pieces.training import batch_of_step, train
 from movinglands.planes.random import random_plane
 from movinglands.planes.weights import Weights, weights_of

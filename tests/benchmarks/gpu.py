@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from movinglands.engine.evaluator import Evaluator, grid
 from movinglands.evaluation.objective import Objective
-from movinglands.pieces.compute import classification
+from movinglands.pieces.losses import classification
 from movinglands.planes.random import random_plane
 from movinglands.planes.weights import weights_of
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from movinglands.data import sets as datasets
+from movinglands.data.dataset import load
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.refine import refine
-from movinglands.networks import convnet as networks
 from movinglands.pieces import compute
+from movinglands.pieces.measured import surface_of
 from movinglands.pieces.recipe import find_recipe, load_recipe
 from movinglands.surfaces.job import SurfaceJob
 
@@ -62,9 +62,9 @@ def bench() -> Iterator[Row]:
 def gently(folder: Path, resolution: int) -> SurfaceJob:
     """Train GENTLY from its recipe; return what its frames are evaluated with."""
     recipe = load_recipe(find_recipe("gently"), changes={"surface.resolution": resolution})
-    data, network = datasets.load(recipe.data), recipe.network
-    module = networks.convnet(1, network.width, network.depth, data.classes, network.seed)
+    data = load(recipe.data)
+    module = recipe.network.build(1, recipe.data.size, data.classes)
     (folder / "snapshots").mkdir()
     compute._train(recipe, module, data, folder)
-    surface = compute._surface(recipe, module, data, folder)
+    surface = surface_of(recipe, module, data, folder)
     return SurfaceJob(surface, folder, torch.device("cpu"))

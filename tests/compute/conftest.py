@@ -48,7 +48,7 @@ def sequence(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits():
-    from movinglands.data import sets as data
-    from movinglands.pieces import recipe
+    from movinglands.data.dataset import load
+    from movinglands.data.digits import Digits
 
-    return data.load(recipe.Data())
+    return load(Digits())

@@ -9,7 +9,8 @@ import pytest
 
 from addon.camera.rigs import RIGS
 from addon.shot.settings import Settings
-from movinglands.pieces import recipe
+from movinglands.pieces import schema
+from movinglands.pieces.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_BLENDER = [
@@ -68,7 +69,7 @@ def settings():
 
 def test_a_shot_has_the_settings_of_the_recipe():
     """Film, look and camera, one to one; what has a single choice needs no setting."""
-    tables = (recipe.Film, recipe.Look, recipe.Camera)
+    tables = (schema.Film, schema.Look, schema.Camera)
     keys = [field for table in tables for field in dataclasses.fields(table)]
     assert len({field.name for field in keys}) == len(keys), "a name stands in two tables"
     expected = {
@@ -80,13 +81,13 @@ def test_a_shot_has_the_settings_of_the_recipe():
 
 
 def test_a_recipe_knows_the_rigs_of_the_add_on():
-    assert tuple(RIGS) == recipe.RIGS
+    assert tuple(RIGS) == schema.RIGS
 
 
 def test_what_a_recipe_says_of_the_framing_reaches_the_shot_and_nothing_else():
     pytest.importorskip("tomli_w")
     text = '[camera]\nrig = "orbit"\nazimuth = 60\n[[camera.acts]]\nlens = 50'
-    resolved = tomllib.loads(recipe.read_recipe(text, "said").to_toml())
+    resolved = tomllib.loads(read_recipe(text, "said").to_toml())
     (act,) = Settings.of_recipe(resolved).film_acts
     assert act.framing == dataclasses.replace(RIGS["orbit"].framing, azimuth=60, lens=50)
     del resolved["camera"]["acts"]

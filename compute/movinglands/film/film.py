@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..files import replace, write_whole
 from ..pieces.compute import compute
-from ..pieces.recipe import Recipe
+from ..pieces.schema import Recipe
 from . import blender
 
 

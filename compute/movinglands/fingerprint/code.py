@@ -48,7 +48,7 @@ _READS_ANY = {"__dict__", "getattr", "vars"}
 
 _FORMER = {
     "movinglands.evaluation.measure": "movinglands.measure",
-    "movinglands.pieces.compute": "movinglands.compute",
+    "movinglands.pieces.losses": "movinglands.compute",
     "movinglands.planes.axes": "movinglands.planes",
     "movinglands.planes.file": "movinglands.planes",
     "movinglands.planes.hessian": "movinglands.planes",

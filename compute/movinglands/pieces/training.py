@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..data.sets import DataSet
-from .recipe import Training
+from ..data.dataset import DataSet
+from .schema import Training
 
 
 @dataclass(frozen=True)

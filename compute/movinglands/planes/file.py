@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
 from ..snapshots.checkpoints import read
+from .directions import Course, Directions
 from .plane import Attributes, Plane
 from .weights import Weights, check
+
+
+@dataclass(frozen=True)
+class DirectionsOfFile(Directions):
+    """The directions in a file, as ``plane_from_file`` reads it."""
+
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError('path: expected the path of a file of directions, got "".')
+
+    def plane(self, course: Course) -> Plane:
+        return plane_from_file(Path(self.path).expanduser(), course.final)
 
 
 def plane_from_file(path: Path, origin: Weights) -> Plane:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -13,8 +14,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import UserError
 from .axes import listed, plane_of_axes
+from .directions import Course, Directions
 from .plane import Plane
 from .weights import Weights, flatten, unflatten
+
+
+@dataclass(frozen=True)
+class HessianDirections(Directions):
+    """The leading eigenvectors of the final Hessian, as long as the final weights."""
+
+    def plane(self, course: Course) -> Plane:
+        return hessian_plane(course.terms, course.final, course.seed, length="weights")
 
 
 def hessian_plane(

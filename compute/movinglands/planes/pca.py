@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..errors import UserError
 from .axes import listed, plane_of_axes, rounding
+from .directions import Course, Directions
 from .plane import Plane
 from .weights import Weights, check, flatten
+
+
+@dataclass(frozen=True)
+class TrajectoryDirections(Directions):
+    """The two principal components of a training, as long as the final weights."""
+
+    def plane(self, course: Course) -> Plane:
+        return trajectory_plane(course.weights, course.count, length="weights")
 
 
 def trajectory_plane(

@@ -5,11 +5,22 @@ As Li et al. 2018 (arXiv 1712.09913) draw them: Gaussian, x drawn before y, not 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from ..errors import UserError
+from .directions import Course, Directions
 from .plane import Plane
 from .weights import Weights
+
+
+@dataclass(frozen=True)
+class RandomDirections(Directions):
+    """Random directions, normalised to the final weights."""
+
+    def plane(self, course: Course) -> Plane:
+        return random_plane(course.final, course.seed, course.normalisation, course.one_dimensional)
 
 
 def random_plane(

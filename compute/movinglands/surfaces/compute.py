@@ -12,7 +12,7 @@ from pathlib import Path
 from ..engine.device import choose_device
 from ..errors import UserError
 from ..evaluation.copies import put_back
-from ..files import file_lock
+from ..locks import file_lock
 from ..sequence import write_sequence
 from .job import SurfaceJob
 from .journal import FOLDER, begin, check_room, discard, journal_of

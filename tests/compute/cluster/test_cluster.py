@@ -75,7 +75,7 @@ def shot_of(folder, loss=None, frames=3):
 
 def tiles_of(shot):
     for t in shot.frames:
-        yield from shot._tiles(t, 0, np.arange(shot.points), PLAN.tile)
+        yield from shot.kept.tiles(t, 0, np.arange(shot.points), PLAN.tile)
 
 
 def at_work(folder, seconds=0.02):
@@ -95,7 +95,7 @@ def in_one_process(shot):
     evaluator = Evaluator(shot.objective, shot.plane, shot.journal, PLAN)
     found = {}
     for tile in tiles_of(shot):
-        shot.place(evaluator, tile.frame)
+        evaluator.place(*shot.centre(tile.frame))
         found[tile.file] = evaluator(shot.coordinates(tile.points), tile.points)
     return found
 
@@ -223,8 +223,8 @@ def test_what_the_loss_raises_is_raised(nodes, tmp_path):
         pytest.raises(ValueError, match="labels are odd") as caught,
         Cluster(nodes.address, shot, PLAN, workers=1) as workers,
     ):
-        while not any(worker.ready for worker in workers._hired):
-            list(workers._answered())
+        while not any(worker.ready for worker in workers._members):
+            list(workers._answers())
         list(workers.evaluate(tiles()))
     assert type(caught.value) is ValueError
     assert str(caught.value) == "labels are odd"

@@ -132,7 +132,7 @@ def test_another_process_agrees(tmp_path):
 INSTALLED = """
 import movinglands
 from movinglands.fingerprint.things import describe
-from movinglands.pieces.compute import classification
+from movinglands.pieces.losses import classification
 
 assert "site-packages" in movinglands.__file__
 for thing in (*(getattr(movinglands, name) for name in movinglands.__all__), classification):

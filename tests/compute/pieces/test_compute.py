@@ -19,17 +19,20 @@ from torch.nn import functional as F
 
 import movinglands.pieces.compute as computing
 from movinglands import memory
-from movinglands.data import sets as data
+from movinglands.data import dataset as data
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.plan import Plan
 from movinglands.errors import UserError
 from movinglands.evaluation.measure import Measure
-from movinglands.files import file_lock
+from movinglands.locks import file_lock
 from movinglands.networks import convnet as networks
 from movinglands.networks.convnet import convnet
+from movinglands.networks.mlp import Mlp
+from movinglands.pieces import measured
 from movinglands.pieces.compute import compute
 from movinglands.pieces.recipe import read_recipe
 from movinglands.pieces.training import batch_of_step, snapshot_steps, train
+from movinglands.planes import hessian, pca
 from movinglands.planes.random import random_plane
 from movinglands.planes.weights import weights_of
 from movinglands.sequence import DATASETS, describe, open_sequence
@@ -499,7 +502,7 @@ def first_row(found, name="loss"):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """More than one chunk of few images."""
-    monkeypatch.setattr(computing, "CHUNK", 32)
+    monkeypatch.setattr(measured, "CHUNK", 32)
 
 
 @pytest.mark.parametrize(
@@ -629,11 +632,41 @@ def test_the_hessian_is_taken_batch_by_batch(tiny, tmp_path, monkeypatch, small_
         seen.extend(term.item() for term in loss(weights))
         return random_plane(weights, 0)
 
-    monkeypatch.setattr(computing, "hessian_plane", noted)
+    monkeypatch.setattr(hessian, "hessian_plane", noted)
     recipe = changed(tiny, surface__directions="hessian", surface__batch=0, data__limit=80)
     found, _ = computed(recipe, tmp_path / "a.h5")
     assert len(seen) > 1
     assert sum(seen) == pytest.approx(found["minimizer"][-1, 2], rel=1e-5)
+
+
+def test_directions_in_a_file(tiny, tmp_path):
+    plain, _ = computed(tiny, tmp_path / "plain.h5")
+    axes = tmp_path / "axes.pt"
+    network = tiny.network.build(1, tiny.data.size, 10)
+    plane = random_plane(weights_of(network), 0, "none")
+    torch.save({"u": plane.u, "v": plane.v}, axes)
+    recipe = changed(tiny, surface__directions={"name": "file", "path": str(axes)})
+    found, attrs = computed(recipe, tmp_path / "a.h5")
+    assert attrs["directions"] == "given, axes.pt"
+    assert not np.array_equal(found["loss"], plain["loss"])
+    assert found["minimizer"][-1, 2] == plain["minimizer"][-1, 2]
+
+
+def test_a_file_of_directions_is_asked_for_before_the_training(tiny, tmp_path):
+    recipe = changed(tiny, surface__directions="file")
+    with pytest.raises(UserError, match=r"^surface\.directions\.path: expected the path of a file"):
+        compute(recipe, tmp_path / "a.h5", "cpu")
+    assert not (tmp_path / "a.h5.journal").exists()
+
+
+def test_another_network(tiny, tmp_path):
+    recipe = dataclasses.replace(tiny, network=Mlp(width=4, depth=1))
+    found, attrs = computed(recipe, tmp_path / "a.h5")
+    assert (attrs["network"], attrs["parameters"]) == (
+        "mlp, 1 hidden of 4",
+        64 * 4 + 4 + 4 * 10 + 10,
+    )
+    assert np.isfinite(found["loss"]).all()
 
 
 def test_a_plane_is_kept(tiny, tmp_path, monkeypatch, one_plan, interrupt):
@@ -643,5 +676,5 @@ def test_a_plane_is_kept(tiny, tmp_path, monkeypatch, one_plan, interrupt):
     with pytest.raises(KeyboardInterrupt):
         compute(recipe, tmp_path / "a.h5", "cpu")
     monkeypatch.undo()
-    monkeypatch.setattr(computing, "trajectory_plane", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(pca, "trajectory_plane", lambda *_, **__: 1 / 0)
     assert compute(recipe, tmp_path / "a.h5", "cpu")

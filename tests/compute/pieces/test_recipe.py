@@ -6,16 +6,13 @@ import tomllib
 import pytest
 
 from movinglands import places
+from movinglands.data.digits import Digits
+from movinglands.data.faces import Faces
+from movinglands.data.hub import Hub
 from movinglands.errors import UserError
-from movinglands.pieces.recipe import (
-    QUALITIES,
-    Data,
-    Recipe,
-    find_recipe,
-    load_recipe,
-    parse_change,
-    read_recipe,
-)
+from movinglands.networks.mlp import Mlp
+from movinglands.pieces.recipe import find_recipe, load_recipe, parse_change, read_recipe
+from movinglands.pieces.schema import QUALITIES, Recipe
 
 LAYERED = """
 title = "LAYERED"
@@ -139,9 +136,26 @@ def test_what_is_no_assignment(assignment):
         (
             "[data]\nname = 'idx'\nsource = 'a'\nlabel = 'b'",
             "data.label",
-            "only hub has one: expected \"\", got 'b'",
+            "idx has none: expected \"\", got 'b'",
         ),
         ("[data]\nlimit = -1", "data.limit", "expected 0 to"),
+        (
+            "[network]\nname = 'resnet'",
+            "network.name",
+            "one of convnet, mlp, got 'resnet'",
+        ),
+        ("[network]\nname = 3", "network.name", "expected str, got 3"),
+        ("[network]\ndept = 3", "network.dept", "known are name, width, depth, seed"),
+        ("[network]\nname = 'mlp'\ndepth = 0", "network.depth", "expected 1 to 200, got 0"),
+        ("[surface.directions]\nname = 'pca'", "surface.directions", "one of random, trajectory"),
+        ("[surface.directions]\npath = 'a'", "surface.directions", "expected str, got None"),
+        ("[surface.directions]\nname = 'file'", "surface.directions.path", "the path of a file"),
+        (
+            "[surface.directions]\nname = 'file'\npth = 'a'",
+            "surface.directions.pth",
+            "known are path",
+        ),
+        ("[surface.directions]\nname = 'hessian'\nk = 3", "surface.directions.k", "unknown key"),
         ("[quality.final.data]\nname = 'hub'", "quality.final: data.source", "hub needs"),
         ("[film]\nmotion_blur = 1", "film.motion_blur", "expected bool, got 1"),
         ("quality = 3", "quality", "expected a table"),
@@ -172,7 +186,7 @@ def test_a_bad_recipe_is_a_sentence_with_file_and_key(text, key, reason):
     [
         ("surface.resolutoin", 3, "unknown key surface.resolutoin"),
         ("surfaces.resolution", 3, "unknown key surfaces"),
-        ("surface.resolution.x", 3, "unknown key surface.resolution"),
+        ("surface.resolution.x", 3, "surface.resolution: expected int, got {'x': 3}"),
         ("title.x", 3, "title: expected str"),
         ("surface", 3, "surface: expected a table"),
         ("surface.resolution", "many", "surface.resolution: expected int"),
@@ -185,6 +199,22 @@ def test_a_bad_change_is_a_sentence(key, value, reason):
     assert reason in str(caught.value)
 
 
+def test_another_network():
+    recipe = read_recipe('[network]\nname = "mlp"\nwidth = 5', "", None, {"network.depth": 1})
+    assert recipe.network == Mlp(width=5, depth=1)
+    assert read_recipe(recipe.to_toml(), "") == recipe
+    assert recipe.computed()["network.name"] == "mlp"
+
+
+def test_directions_with_keys_of_their_own():
+    pytest.importorskip("torch")
+    changes = {"surface.directions.name": "file", "surface.directions.path": "axes.pt"}
+    recipe = read_recipe("", "", None, changes)
+    assert recipe.surface.directions == {"name": "file", "path": "axes.pt"}
+    assert read_recipe(recipe.to_toml(), "") == recipe
+    assert read_recipe('[surface.directions]\nname = "hessian"', "").surface.directions == "hessian"
+
+
 def test_data_of_another_kind_in_another_quality():
     text = """
     [data]
@@ -195,11 +225,11 @@ def test_data_of_another_kind_in_another_quality():
     source = "flwrlabs/celeba"
     limit = 20000
     """
-    assert read_recipe(text, "").data == Data(name="faces")
-    final = Data(name="hub", source="flwrlabs/celeba", limit=20000)
+    assert read_recipe(text, "").data == Faces()
+    final = Hub(source="flwrlabs/celeba", limit=20000)
     assert read_recipe(text, "", "final").data == final
     back = {"data.name": "digits", "data.source": "", "data.limit": 0}
-    assert read_recipe(text, "", "final", back).data == Data()
+    assert read_recipe(text, "", "final", back).data == Digits()
 
 
 def test_a_recipe_from_before_there_were_other_data_sets():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from movinglands.networks.convnet import convnet
-from movinglands.pieces.recipe import Training
+from movinglands.pieces.schema import Training
 from movinglands.pieces.training import batch_of_step, snapshot_steps, train
 
 

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad
 
 from movinglands.errors import UserError
 from movinglands.evaluation.objective import Objective
-from movinglands.pieces.compute import classification
+from movinglands.pieces.losses import classification
 from movinglands.planes.file import given_plane
 from movinglands.planes.hessian import hessian_plane
 from movinglands.planes.pca import trajectory_plane

@@ -44,7 +44,7 @@ from movinglands import (
     Surface,
     UserError,
     compute_sequence,
-    files,
+    locks,
     memory,
     random_plane,
     weights_of,
@@ -472,7 +472,7 @@ def test_one_process_at_a_time(surface, tmp_path, another):
 
 
 def hold(path):
-    with files.file_lock(path):
+    with locks.file_lock(path):
         pass
 
 
@@ -481,7 +481,7 @@ def hold_often(path, times):
     mark = path.with_name("held")
     while times:
         try:
-            with files.file_lock(path):
+            with locks.file_lock(path):
                 mark.touch(exist_ok=False)
                 mark.unlink()
                 times -= 1
@@ -491,9 +491,9 @@ def hold_often(path, times):
 
 def test_held_twice_it_is_held_to_the_end(tmp_path, another):
     path, lock = tmp_path / "a.h5", tmp_path / ".a.h5.lock"
-    with files.file_lock(path):
+    with locks.file_lock(path):
         held = lock.stat().st_ino
-        with files.file_lock(path):
+        with locks.file_lock(path):
             pass
         assert lock.stat().st_ino == held
         process = another.Process(target=hold, args=(path,))
@@ -505,13 +505,13 @@ def test_held_twice_it_is_held_to_the_end(tmp_path, another):
 
 def test_what_lies_about_of_a_lock_is_no_hindrance(tmp_path):
     (tmp_path / ".a.h5.lock").touch()
-    with files.file_lock(tmp_path / "a.h5"):
+    with locks.file_lock(tmp_path / "a.h5"):
         pass
 
 
 def test_an_open_file_is_not_removed_on_windows(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt"))
-    with files.file_lock(tmp_path / "a.h5"):
+    monkeypatch.setattr(locks, "os", SimpleNamespace(name="nt"))
+    with locks.file_lock(tmp_path / "a.h5"):
         pass
     assert (tmp_path / ".a.h5.lock").exists()  # which filelock removes there, after letting go
 

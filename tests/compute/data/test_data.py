@@ -13,12 +13,17 @@ import torch
 from PIL import Image
 
 from movinglands import memory
-from movinglands.data import sets as data
-from movinglands.data.sets import load
+from movinglands.data import dataset as data
+from movinglands.data.dataset import load
+from movinglands.data.registry import DATA_SETS
 from movinglands.errors import UserError
 from movinglands.pieces.compute import compute
-from movinglands.pieces.recipe import Data, read_recipe
+from movinglands.pieces.recipe import read_recipe
 from movinglands.sequence import open_sequence
+
+
+def data_of(name="digits", **keys):
+    return DATA_SETS[name](**keys)
 
 
 def random_image(seed, *shape):
@@ -33,7 +38,7 @@ def save(path, pixels, **options):
 def refused(**keys):
     """The sentence with which a data set is refused."""
     with pytest.raises(UserError) as caught:
-        load(Data(**keys))
+        load(data_of(**keys))
     message = str(caught.value)
     assert message.endswith(".")
     assert "\n" not in message
@@ -85,7 +90,7 @@ def test_digits_are_bit_for_bit_those_of_the_first_sequences(size, seed):
     order = torch.randperm(1797, generator=torch.Generator().manual_seed(seed))
     images, labels = images[order], torch.from_numpy(source.target)[order]
     images = (images - images[359:].mean()) / images[359:].std()
-    found = load(Data(size=size, seed=seed))
+    found = load(data_of(size=size, seed=seed))
     assert torch.equal(found.images, images[359:])
     assert torch.equal(found.test_images, images[:359])
     assert torch.equal(found.labels, labels[359:])
@@ -98,7 +103,7 @@ def test_faces_need_no_network(monkeypatch):
         raise AssertionError("something is downloaded")
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    faces = load(Data(name="faces", size=25))
+    faces = load(data_of(name="faces", size=25))
     assert faces.images.shape == (160, 1, 25, 25)
     assert faces.test_images.shape == (40, 1, 25, 25)
     assert faces.classes == 2
@@ -132,7 +137,7 @@ def test_images_are_cropped_resized_and_standardised(tmp_path, size):
         save(tmp_path / f"{'train' if index < 8 else 'test'}/{index:02d}/a.png", image)
     for index in range(8, 12):
         save(tmp_path / f"train/{index:02d}/b.png", pixels[0])
-    found = load(Data(name="folder", source=str(tmp_path), size=size))
+    found = load(data_of(name="folder", source=str(tmp_path), size=size))
     expected = np.stack([resized(image, size) for image in pixels]).transpose(0, 3, 1, 2)
     train = expected[[*range(8), 0, 0, 0, 0]]
     mean = train.mean((0, 2, 3), keepdims=True)
@@ -156,7 +161,7 @@ def numbered(tmp_path):
 
 def test_what_is_held_out_hangs_on_the_seed_alone(numbered):
     state = torch.random.get_rng_state()
-    one, same, other = (load(Data(**numbered, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (load(data_of(**numbered, seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert (len(one.labels), len(one.test_labels), one.classes) == (80, 20, 100)
     assert set(one.labels.tolist()) | set(one.test_labels.tolist()) == set(range(100))
@@ -166,9 +171,9 @@ def test_what_is_held_out_hangs_on_the_seed_alone(numbered):
 
 
 def test_a_limit_takes_some_of_both(numbered):
-    whole = load(Data(**numbered, seed=1))
+    whole = load(data_of(**numbered, seed=1))
     for limit, train, test in ((1, 1, 1), (15, 15, 15), (30, 30, 20), (1000, 80, 20)):
-        some = load(Data(**numbered, seed=1, limit=limit))
+        some = load(data_of(**numbered, seed=1, limit=limit))
         assert torch.equal(some.labels, whole.labels[:train])
         assert torch.equal(some.test_labels, whole.test_labels[:test])
         assert some.classes == 100
@@ -183,7 +188,7 @@ def test_what_is_not_taken_is_not_read(tmp_path):
     loaded = 0
     for seed in range(10):
         try:
-            loaded += len(load(Data(**keys, seed=seed, limit=1)).images)
+            loaded += len(load(data_of(**keys, seed=seed, limit=1)).images)
         except UserError:
             continue
     assert 0 < loaded < 10
@@ -201,7 +206,7 @@ def test_a_set_too_large_for_the_memory_is_told_before_it_is_read(numbered, monk
 def test_images_of_a_single_colour_are_no_division_by_zero(tmp_path):
     for index in range(5):
         save(tmp_path / f"{index}.png", np.full((4, 4), 7, np.uint8))
-    assert not load(Data(name="folder", source=str(tmp_path), size=4)).images.any()
+    assert not load(data_of(name="folder", source=str(tmp_path), size=4)).images.any()
 
 
 def test_a_single_image_is_not_enough(tmp_path):
@@ -221,7 +226,7 @@ def test_a_folder_that_is_split(tmp_path, held_out):
     for name in ("train/.hidden/a.png", "train/cat/._a.png", "train/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"no image")
-    found = load(Data(name="folder", source=str(tmp_path), size=6))
+    found = load(data_of(name="folder", source=str(tmp_path), size=6))
     assert found.classes == 2
     assert sorted(found.labels.tolist()) == [0, 0, 1]
     assert found.test_labels.tolist() == [1]
@@ -230,7 +235,7 @@ def test_a_folder_that_is_split(tmp_path, held_out):
 def test_images_alone_are_one_class_in_the_order_of_their_names(tmp_path):
     for index in (7, 2, 9, 0, 4, 1, 3, 8, 6, 5):
         save(tmp_path / f"{index}.png", np.full((4, 6), index, np.uint8))
-    found = load(Data(name="folder", source=str(tmp_path), size=4, seed=3))
+    found = load(data_of(name="folder", source=str(tmp_path), size=4, seed=3))
     assert found.classes == 1
     assert (found.images.shape, found.test_images.shape) == ((8, 1, 4, 4), (2, 1, 4, 4))
     assert not found.labels.any()
@@ -251,7 +256,7 @@ def test_the_same_picture_in_every_mode(tmp_path, seed):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise to stand upright
     save(tmp_path / "turned.png", np.rot90(pixels).copy(), exif=exif)
-    found = load(Data(name="folder", source=str(tmp_path), size=8, seed=seed))
+    found = load(data_of(name="folder", source=str(tmp_path), size=8, seed=seed))
     images = torch.cat([found.images, found.test_images])
     assert images.shape == (9, 3, 8, 8)
     white = images > 0
@@ -264,7 +269,7 @@ def test_grey_images_alone_have_one_channel(tmp_path):
     for mode in ("1", "L", "LA"):
         Image.fromarray(pixels).convert(mode).save(tmp_path / f"{mode}.png")
     save(tmp_path / "16 bits.png", pixels.astype(np.uint16) * 257)
-    assert load(Data(name="folder", source=str(tmp_path))).images.shape == (3, 1, 8, 8)
+    assert load(data_of(name="folder", source=str(tmp_path))).images.shape == (3, 1, 8, 8)
 
 
 def folder_of_nothing(path):
@@ -350,7 +355,7 @@ def test_idx_files(tmp_path, suffix):
     train, test = random_image(0, 6, 9, 9), random_image(1, 3, 9, 9)
     write_mnist(tmp_path, "train", train, np.arange(6), suffix)
     write_mnist(tmp_path, "t10k", test, np.array([8, 0, 1]), suffix)
-    found = load(Data(name="idx", source=str(tmp_path), size=9))
+    found = load(data_of(name="idx", source=str(tmp_path), size=9))
     assert found.classes == 9
     assert found.images.shape == (6, 1, 9, 9)
     standardised = (test - train.mean()) / train.std(ddof=1)
@@ -435,7 +440,7 @@ def hub(tmp_path, monkeypatch):
 def test_a_hub_set_with_classes(hub):
     train, test = random_image(0, 10, 6, 6, 3), random_image(1, 2, 6, 6, 3)
     keys = hub(train={"image": train, "digit": range(10)}, test={"image": test, "digit": [7, 3]})
-    found = load(Data(**keys))
+    found = load(data_of(**keys))
     assert found.classes == 10
     assert found.images.shape == (10, 3, 6, 6)
     mean, deviation = train.mean((0, 1, 2)), train.std((0, 1, 2), ddof=1)
@@ -445,13 +450,13 @@ def test_a_hub_set_with_classes(hub):
 
 
 def test_a_hub_set_without_test_images_is_split(hub):
-    found = load(Data(**hub(train={"image": random_image(0, 10, 6, 6), "digit": range(10)})))
+    found = load(data_of(**hub(train={"image": random_image(0, 10, 6, 6), "digit": range(10)})))
     assert (len(found.labels), len(found.test_labels)) == (8, 2)
     assert {*found.labels.tolist(), *found.test_labels.tolist()} == set(range(10))
 
 
 def test_the_only_split_of_a_hub_set_is_what_there_is_to_train_on(hub):
-    found = load(Data(**hub(test={"image": random_image(0, 10, 6, 6), "digit": range(10)})))
+    found = load(data_of(**hub(test={"image": random_image(0, 10, 6, 6), "digit": range(10)})))
     assert (len(found.labels), len(found.test_labels)) == (8, 2)
     assert not {*found.labels.tolist()} & {*found.test_labels.tolist()}
 
@@ -463,7 +468,7 @@ def test_test_images_without_labels_are_passed_over(hub):
         test={"image": some, "digit": [-1, -1, -1]},
         validation={"image": some[:2], "digit": [4, 4]},
     )
-    assert load(Data(**keys)).test_labels.tolist() == [4, 4]
+    assert load(data_of(**keys)).test_labels.tolist() == [4, 4]
 
 
 @pytest.mark.parametrize(
@@ -479,26 +484,26 @@ def test_plain_labels_are_numbered_in_their_order(hub, values, numbers):
     images[:, 0] += np.arange(6, dtype=np.uint8)
     columns = {"image": images, "smiling": values}
     keys = hub(train=columns, test={name: part[:3] for name, part in columns.items()})
-    found = load(Data(**keys, label="smiling"))
+    found = load(data_of(**keys, label="smiling"))
     assert found.classes == len(set(values))
     darkest_first = found.images.mean((1, 2, 3)).argsort()
     assert found.labels[darkest_first].tolist() == numbers
     darkest_first = found.test_images.mean((1, 2, 3)).argsort()
     assert found.test_labels[darkest_first].tolist() == numbers[:3]
-    assert load(Data(**keys)).classes == 1  # a set of images for all we know
+    assert load(data_of(**keys)).classes == 1  # a set of images for all we know
 
 
 def test_a_column_called_label_needs_no_mention(hub):
     keys = hub(train={"image": random_image(0, 4, 6, 6), "label": [3, 5, 5, 3]})
-    assert load(Data(**keys)).classes == 2
+    assert load(data_of(**keys)).classes == 2
 
 
 def test_of_two_columns_of_classes_one_is_chosen(hub):
     columns = {"image": random_image(0, 4, 6, 6), "digit": [9, 8, 7, 6], "coarse": [0, 1, 1, 0]}
     keys = hub(train=columns)
     assert refused(**keys) == "data.label: expected one of digit, coarse, none is given."
-    assert load(Data(**keys, label="coarse")).classes == 2
-    assert load(Data(**keys, label="digit")).classes == 10
+    assert load(data_of(**keys, label="coarse")).classes == 2
+    assert load(data_of(**keys, label="digit")).classes == 10
 
 
 def test_a_configuration_of_a_hub_set_is_asked_for(monkeypatch):
