@@ -1,10 +1,11 @@
-"""How far something is: a counting line on stderr for people, lines of JSON for a program.
+"""Progress: a line that counts on stderr for a person, lines of JSON on stdout for a program.
 
-A program that started this one with ``--json`` reads on its stdout:
+A program that starts this one with ``--json`` reads:
 
     {"event": "progress", "label": "rendering", "done": 3, "total": 48, "seconds_left": 12.5}
     {"event": "done", "file": "/home/me/gently.mp4"}
     {"event": "error", "message": "One sentence."}
+    {"event": "remark", "message": "One sentence that a person should read."}
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _listener: TextIO | None = None
 
 @contextmanager
 def listened_to() -> Iterator[None]:
-    """Tell a program on stdout instead of people on stderr, also while Blender is ``quiet``."""
+    """Write JSON to stdout instead of text for a person, also while Blender is ``quiet``."""
     global _listener
     with os.fdopen(os.dup(1), "w") as _listener:
         try:
@@ -33,21 +34,21 @@ def listened_to() -> Iterator[None]:
 
 
 def tell(event: str, **more: Any) -> bool:
-    """Tell a program, if one listens; return whether one does."""
+    """Write an event as JSON where a program reads it; return whether one does."""
     if _listener is not None:
         print(json.dumps({"event": event, **more}), file=_listener, flush=True)
     return _listener is not None
 
 
 class Counter:
-    """Counts up to a total, with an estimate of what is left.
+    """Counts up to a total, with an estimate of the time that is left.
 
     Parameters
     ----------
     label : str
-        What is being done.
+        What is being done, in one word: "rendering".
     total, done : int
-        How many there are, and how many were done before.
+        How many there are, and how many of them were done before.
     """
 
     def __init__(self, label: str, total: int, done: int = 0) -> None:
@@ -61,7 +62,7 @@ class Counter:
         self.reach(self.done + 1)
 
     def reach(self, done: int) -> None:
-        """Say that so many are done."""
+        """Set how many are done."""
         now = time.monotonic()
         if done <= self.done:
             return
@@ -81,19 +82,19 @@ class Counter:
 
 
 def announce(label: str) -> None:
-    """Tell that something begins of which nobody knows how long it takes."""
+    """Announce work whose duration cannot be estimated."""
     tell("progress", label=label, done=0, total=1, seconds_left=None)
     say(f"{label.capitalize()}.")
 
 
 def say(line: str) -> None:
-    """Print a line for people on stdout, where no program listens."""
+    """Print a line for a person on stdout, unless a program reads there."""
     if _listener is None:
         print(line, flush=True)
 
 
 def clock(seconds: float) -> str:
-    """Return a duration as a clock shows it: 2:05, 1:02:05."""
+    """Return seconds as minutes and seconds or with hours: 2:05, 1:02:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
@@ -101,7 +102,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what Blender prints on stdout, from C as well."""
+    """Discard what Blender prints on stdout, also what it prints from C."""
     sys.stdout.flush()
     kept = os.dup(1)
     try:
@@ -115,9 +116,10 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl+C back to the end; a second one ends the process.
+    """Delay Ctrl+C to the end of the block; a second one ends the process at once.
 
-    In the midst of Cycles' own Python it would spoil a picture, in a handler it would be lost.
+    Raised inside Cycles' Python code, KeyboardInterrupt would spoil a picture; raised in a handler
+    it would be lost.
     """
     pressed = []
 

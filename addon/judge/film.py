@@ -1,7 +1,7 @@
-"""The gates of a film: how calm its light is from frame to frame, and those of its stills.
+"""The gates of a film: how much its light changes and flickers, and the gates of its stills.
 
-Blender's own decoder takes it apart. A cut is where nearly all of the picture changes at once;
-what is measured from frame to frame is measured within shots.
+Blender decodes the film. A cut is a frame at which nearly all of the picture changes; changes from
+frame to frame are measured between cuts.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from ..progress import quiet
 from .gates import Gate, judge_still, luma, read_still
 
 SAMPLED = 6
-"""Frames that are judged as stills, evenly spread."""
+"""How many frames are judged as stills, evenly spread over the film."""
 
 SHEET = (3, 4)
 """Rows and columns of the contact sheet."""
 
 CUT, TILES = 12.0, 9
-"""Mean change of luma from which on it is a cut, of 255, between tiles of so many in a column.
-
-Of single pixels it would be one wherever fine spikes move.
+"""A cut is where the luma of square tiles, ``TILES`` in a column, changes by more than ``CUT`` of
+255 on average. By single pixels every move of fine spikes would be a cut.
 """
 
 BLOCK = 4
-"""Pixels of a block whose flicker is measured: noise of single pixels is grain."""
+"""Width in pixels of the blocks whose flicker is measured: noise of single pixels is grain."""
 
 FLICKER = 0.4
-"""Bound of the flicker, in percent of 255: with 0.57, shadows were seen to crawl."""
+"""Upper bound of the flicker, in percent of 255: at 0.57 shadows visibly crawl."""
 
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
-"""Endings of files that are films."""
+"""Suffixes of files that are judged as films."""
 
 Picture = NDArray[np.float64]
 
@@ -139,7 +138,7 @@ def judge_film(
 
 
 class _Kept:
-    """Pictures evenly spread over a film whose length nobody knows before its end."""
+    """Pictures evenly spread over a film whose length is not known in advance."""
 
     def __init__(self) -> None:
         self.pictures: list[Picture] = []
@@ -155,7 +154,7 @@ class _Kept:
 
 
 class _Flicker:
-    """How much blocks of the subject waver: the part of their luma that turns back at once."""
+    """How much blocks of the subject flicker: changes of luma that the next frame takes back."""
 
     def __init__(self) -> None:
         self.last: list[Picture] = []

@@ -1,8 +1,8 @@
-"""The gates of a picture, as figures.
+"""The gates of a still: figures that it must reach.
 
-What the stills of good loss landscape films have in common, measured: how much is burnt out, how
-much is black, where the tones of the subject lie, how strong its colours are. Films and shots are
-measured in ``judge_film.py`` and ``judge_shot.py``.
+The bounds are those of the stills of good loss landscape films: how much is overexposed, how much
+is black, how bright the subject is, how saturated its colours are. ``film`` and ``shot`` have the
+gates of films and shots.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..look import LOOKS
 
 @dataclass(frozen=True)
 class Gate:
-    """One figure and its bounds."""
+    """A measured figure and its bounds."""
 
     name: str
     value: float
@@ -33,7 +33,7 @@ class Gate:
 
     @property
     def excess(self) -> float:
-        """How far the figure is out of its bounds; below 0, how far it is from them."""
+        """Distance from the nearer bound: positive outside the bounds, negative within."""
         return max(self.low - self.value, self.value - self.high)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ def judge_still(pixels: NDArray, look: str = "flesh") -> list[Gate]:
     pixels : ndarray
         ``(height, width, 3)``, as displayed (sRGB encoded), 0 to 255.
     look : str
-        One of ``LOOKS``: it decides how black the picture may be.
+        One of ``LOOKS``: how black the picture may be depends on it.
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""What a render is written as: frames, and the film that is made of them.
+"""File formats of frames, and the film that is encoded from them.
 
-    mp4     frames in PNG, a film in H.264: for every screen
-    mov     frames in PNG of 16 bits, a film in ProRes 422 HQ of 10: to edit and grade
-    exr     frames in OpenEXR, scene-linear half floats: to composite; no film
+    mp4     frames: PNG of 8 bits; film: H.264, which plays everywhere
+    mov     frames: PNG of 16 bits; film: ProRes 422 HQ of 10 bits, for editing and grading
+    exr     frames: OpenEXR, scene-linear half floats, for compositing; no film
 
-Pictures that an artist has set up in the same kind of file stay as they are.
+Where the scene already writes the file type that is asked for, its other settings for it stay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CODECS = {"mp4": ("MPEG4", "H264", "8"), "mov": ("QUICKTIME", "PRORES", "10")}
 
 
 class EncodeError(ValueError):
-    """A film that this Blender cannot make, said in one sentence."""
+    """This Blender cannot encode the film; the message is one sentence."""
 
 
 def set_pictures(scene: bpy.types.Scene, format: str | None = None) -> str:
@@ -68,10 +68,10 @@ def encode(
     format: str,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Encode frames as a film at their scene's pace, with Blender's own encoder.
+    """Encode frames as a film with the frame rate of their scene, with Blender's own encoder.
 
-    The frames are as displayed already, so no view transform is applied again. Films have even
-    sizes: of odd ones the last row and column are left out.
+    The frames are display-referred, so no view transform is applied to them. A film's width and
+    height must be even: the last row or column of an odd size is left out.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def encode(
     frames : list of Path
         PNG files in one folder.
     path : Path
-        The film, which appears whole or not at all.
+        The film; it appears only when it is complete.
     format : str
         "mp4" or "mov".
     progress : callable
@@ -113,7 +113,7 @@ def encode(
 
 
 def _lay_out(film: bpy.types.Scene, frames: list[Path]) -> None:
-    """Put frames one after the other on a scene's timeline, pixel for pixel."""
+    """Put frames one after the other on a scene's timeline, unscaled."""
     first = bpy.data.images.load(str(frames[0]))
     width, height = first.size
     bpy.data.images.remove(first)
@@ -123,7 +123,7 @@ def _lay_out(film: bpy.types.Scene, frames: list[Path]) -> None:
     )
     for frame in frames[1:]:
         strip.elements.append(frame.name)
-    if width % 2 or height % 2:  # it lies between the pixels
+    if width % 2 or height % 2:  # the middle lies between pixels: nothing is to be interpolated
         strip.transform.filter = "NEAREST"
     film.frame_start, film.frame_end = 1, len(frames)
     film.render.resolution_x, film.render.resolution_y = width - width % 2, height - height % 2

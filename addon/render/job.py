@@ -113,17 +113,15 @@ def prepare(
     frames = _frames(scene, folder)
     among = next(iter(frames.values())).parent
     home = among.parent if among.name == "frames" else among
-    name = blend.stem.removesuffix(COPY)
-    has_poster = "poster_frame" in scene.get(MARK, {})
-    worth_it = not named_quality or quality.QUALITIES[named_quality].poster
+    film = home / f"{blend.stem.removesuffix(COPY)}.{format}"
     pictures = scene.render.image_settings
     return RenderJob(
         blend=blend,
         scene=scene,
         device=chosen,
         frames=frames,
-        film=home / f"{name}.{format}" if format in encode.CODECS else None,
-        poster=home / "poster.png" if has_poster and worth_it else None,
+        film=film if format in encode.CODECS else None,
+        poster=home / "poster.png" if _has_poster(scene, named_quality) else None,
         format=format,
         shot=shot,
         digest=digest,
@@ -135,6 +133,11 @@ def prepare(
         },
         remarks=(remark,) if remark else (),
     )
+
+
+def _has_poster(scene: bpy.types.Scene, named_quality: str | None) -> bool:
+    is_worth_it = not named_quality or quality.QUALITIES[named_quality].poster
+    return is_worth_it and "poster_frame" in scene.get(MARK, {})
 
 
 def _frames(scene: bpy.types.Scene, folder: Path | None) -> dict[int, Path]:

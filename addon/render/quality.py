@@ -1,8 +1,7 @@
-"""Four qualities to render a shot in, from a look at the motion to the film.
+"""Four named qualities to render a shot in, and what replaces a missing denoiser.
 
-They are applied when asked for, and to nothing but what they name; sizes are parts of the shot's
-own. An artist's values stay in the shot: the command line applies a quality to what it renders,
-and the panel's menu can be undone.
+A quality sets only the settings that it names; its resolution is a percentage of the shot's. The
+command line applies it to the scene in memory and saves nothing; the panel's menu can be undone.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ class Quality:
     samples : int
         Paths for each pixel.
     denoising : str
-        How carefully: FAST, BALANCED or HIGH.
+        Quality of the denoiser: FAST, BALANCED or HIGH.
     motion_blur : bool
-        Whether what moves is blurred.
+        Whether motion is blurred.
     poster : bool
-        Whether the poster is worth its time.
+        Whether the poster is rendered, too.
     """
 
     percentage: int
@@ -38,10 +37,10 @@ class Quality:
 
 
 UNDENOISED = 16
-"""Times the samples without a denoiser: a quarter of the noise, which is as far as it goes."""
+"""How many times the samples are taken without a denoiser: they leave a quarter of the noise."""
 
 MOST = 512
-"""Samples beyond which none are added."""
+"""Samples that are never exceeded because of this."""
 
 QUALITIES = {
     "draft": Quality(25, 4, "FAST", motion_blur=False, poster=False),
@@ -52,7 +51,7 @@ QUALITIES = {
 
 
 def apply(scene: bpy.types.Scene, name: str) -> None:
-    """Set a scene to a quality, for whichever engine it renders with."""
+    """Set a scene to a quality, whichever engine it renders with."""
     quality, render = QUALITIES[name], scene.render
     render.resolution_percentage = quality.percentage
     render.use_motion_blur = quality.motion_blur
@@ -88,7 +87,7 @@ def make_up_for_denoiser(scene: bpy.types.Scene) -> str:
 
 
 def samples_of(scene: bpy.types.Scene) -> tuple[bpy.types.bpy_struct, str]:
-    """Return where the scene's engine keeps its number of samples."""
+    """Return the settings of the scene's engine, and the name of its number of samples in them."""
     if scene.render.engine == "CYCLES":
         return scene.cycles, "samples"
     return scene.eevee, "taa_render_samples"

@@ -1,4 +1,4 @@
-"""Sharing work: whoever lives makes a file, once; whoever dies is followed."""
+"""Claims: each file is made by one living process; a dead one's claim is taken over."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_processes_share_a_folder_and_make_nothing_twice(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_a_killed_process_held_goes_to_another_at_once(tmp_path):
+def test_the_claim_of_a_killed_process_is_taken_over_at_once(tmp_path):
     victim = worker(tmp_path, 600)
     wait_until(lambda: log(tmp_path))
     heir = worker(tmp_path, 0)
@@ -74,7 +74,7 @@ def test_what_a_killed_process_held_goes_to_another_at_once(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_machine_that_falls_silent_is_followed_once(tmp_path, monkeypatch):
+def test_the_claim_of_a_silent_machine_is_taken_over_once(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "SILENCE", 0.4)
     monkeypatch.setattr(claims, "LOOK", 0.05)
     file = tmp_path / "0001.png"
@@ -99,7 +99,7 @@ def test_a_machine_that_falls_silent_is_followed_once(tmp_path, monkeypatch):
     assert not own.exists()
 
 
-def test_a_clock_that_goes_wrong_harms_nobody(tmp_path):
+def test_an_old_time_stamp_alone_ends_no_claim(tmp_path):
     file = tmp_path / "0001.png"
     claim = claim_of(file, "elsewhere", 1)
     os.utime(claim, (0, 0))  # made in 1970, as its machine has it
@@ -117,7 +117,7 @@ def test_a_claim_is_touched_while_it_is_held(tmp_path, monkeypatch):
         wait_until(lambda: claim.stat().st_mtime > 0, 5)
 
 
-def test_who_is_interrupted_lets_go(tmp_path):
+def test_an_interrupted_process_removes_its_claim(tmp_path):
     file = tmp_path / "0001.png"
     with pytest.raises(KeyboardInterrupt), Claims() as mine:
         for _ in mine.share([file]):
@@ -125,7 +125,7 @@ def test_who_is_interrupted_lets_go(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_made_between_look_and_claim_is_not_made_again(tmp_path):
+def test_a_file_that_appears_first_is_not_claimed(tmp_path):
     file = tmp_path / "0001.png"
     with Claims() as mine:
         file.touch()
@@ -133,7 +133,7 @@ def test_what_is_made_between_look_and_claim_is_not_made_again(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_others_make_is_counted_and_awaited(tmp_path):
+def test_files_of_other_processes_are_counted_and_waited_for(tmp_path):
     files = [tmp_path / f"{n}.png" for n in range(3)]
     files[0].touch()
     claim_of(files[1], "elsewhere", 1)
@@ -144,7 +144,7 @@ def test_what_others_make_is_counted_and_awaited(tmp_path):
     assert counts == [1, 2, 3]
 
 
-def test_a_claim_half_written_is_somebodys(tmp_path):
+def test_a_half_written_claim_counts(tmp_path):
     file = tmp_path / "0001.png"
     claim_of(file, "elsewhere", 1).write_text('{"mach')
     with Claims() as mine:
