@@ -26,7 +26,7 @@ CODECS = {"mp4": ("MPEG4", "H264", "8"), "mov": ("QUICKTIME", "PRORES", "10")}
 
 
 class EncodeError(ValueError):
-    """This Blender cannot encode the film; the message is one sentence."""
+    """A film that this Blender cannot encode, said in one sentence."""
 
 
 def set_pictures(scene: bpy.types.Scene, format: str | None = None) -> str:

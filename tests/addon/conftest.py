@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -55,6 +56,20 @@ def shot(funnel_file):
         frames=np.linspace(1, scene.frame_end, FRAMES),
         recipe=tomllib.loads((ROOT / "scenes/gently.toml").read_text()),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_blend(tiny_file, tmp_path_factory, command_line):
+    """That as a .blend; it is not to be changed."""
+    path = tmp_path_factory.mktemp("shot") / "tiny.blend"
+    command_line("build", tiny_file, "-o", path)
+    return path
+
+
+@pytest.fixture
+def tiny_shot(tiny_blend, tmp_path):
+    """The same in a folder of its own."""
+    return Path(shutil.copy(tiny_blend, tmp_path))
 
 
 @pytest.fixture
