@@ -77,7 +77,7 @@ class Session:
         """Remove files; what cannot be removed now is tried again later."""
         for path in files:
             with suppress(OSError):  # Windows: something reads it
-                path.unlink(missing_ok=True)
+                mesh_cache.remove(path)
                 self.removable.discard(path)
 
 
@@ -97,13 +97,13 @@ def changed(written: Iterable[Path], replaced: Iterable[Path] = ()) -> None:
         return
     if _session.modified is None:
         _session.see(in_use() - written | replaced)
-    reached = max((scene.get(CHANGE, 0) for scene in bpy.data.scenes), default=0)
+    reached = max((int(scene.get(CHANGE, 0)) for scene in bpy.data.scenes), default=0)
     changes = {at: files for at, files in _session.changes.items() if at <= reached}
     _session.last = max(reached, _session.last) + 1
     changes[_session.last] = written | replaced
     for scene in bpy.data.scenes:
         if scene.library is None:
-            scene[CHANGE] = _session.last
+            scene[CHANGE] = str(_session.last)  # words of ours change no picture: see signature
     _session.lands = max(_session.lands, len(in_use()))
     _session.changes = dict(list(changes.items())[-reach() :]) if reach() else {}
     _session.removable |= written | replaced

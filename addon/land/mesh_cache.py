@@ -3,8 +3,8 @@
 For lands too large for shape keys: memory stays that of one mesh, Blender reads the two snapshots
 around the moment and blends them, and no add-on is needed for it. The file is written as a
 stream, and appears whole or not at all. A PC2 file is a header and then, snapshot by snapshot, x, y
-and z of every point as little-endian float32. Blender reads nothing after that: there stand the
-names of .blend files that use a cache which is not named after them.
+and z of every point as little-endian float32. It is named after its .blend. A file of its name and
+".users" lists others that use it, too.
 """
 
 from __future__ import annotations
@@ -74,23 +74,21 @@ def owner(cache: Path) -> Path | None:
 
 def users(cache: Path) -> set[Path]:
     """Return the .blend files that were saved with a cache that is not named after them."""
-    with open(cache, "rb") as file:
-        _, _, points, _, _, count = HEADER.unpack(file.read(HEADER.size))
-        file.seek(12 * points * count, os.SEEK_CUR)
-        names = file.read().decode(errors="surrogateescape").splitlines()
+    try:
+        names = _users_file(cache).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        names = []
     return {cache.parent / name for name in names}
 
 
 def note_user(cache: Path, blend: Path) -> None:
-    """Write into a cache that a .blend uses it, unless it is named after it."""
-    with suppress(OSError, struct.error):  # it may be read-only, or missing
-        if owner(cache) == blend or blend in users(cache):
+    """Note down beside a cache that a .blend uses it, unless it is named after it."""
+    with suppress(OSError):  # it may lie where nobody may write
+        if owner(cache) == blend or blend in users(cache) or not cache.exists():
             return
         name = blend.name if blend.parent == cache.parent else str(blend)
-        before = cache.stat()
-        with open(cache, "ab") as file:
-            file.write(f"{name}\n".encode(errors="surrogateescape"))
-        os.utime(cache, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with open(_users_file(cache), "a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
 
 
 def belongs_to(cache: Path, blend: Path) -> bool:
@@ -100,12 +98,21 @@ def belongs_to(cache: Path, blend: Path) -> bool:
     folder may have been moved.
     """
     try:
-        known = users(cache)
-    except (OSError, struct.error):
+        known, of = users(cache), owner(cache)
+    except OSError:
         return False
-    of = owner(cache)
     others = [u for u in known - {blend} if u.exists() or u.parent != cache.parent]
     return not others and (of == blend or (of is None and blend in known))
+
+
+def remove(cache: Path) -> None:
+    """Remove a cache, and what was noted down beside it."""
+    cache.unlink(missing_ok=True)
+    _users_file(cache).unlink(missing_ok=True)
+
+
+def _users_file(cache: Path) -> Path:
+    return cache.with_name(f"{cache.name}.users")
 
 
 def writing(

@@ -365,6 +365,21 @@ def test_saved_under_another_name_both_keep_their_heights(followed, tmp_path, fo
     assert [path.name for path in second.parent.glob("second*.pc2")] == ["second network 2.pc2"]
 
 
+def test_a_file_that_another_one_shows_stays_as_it_was(followed, tmp_path):
+    """To the byte: frames that were rendered from it go by its content."""
+    shot = Shot(tmp_path)
+    save()
+    before = (tmp_path / "shot network.pc2").read_bytes()
+    copy = tmp_path / "a copy.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(copy), copy=True)
+    assert (tmp_path / "shot network.pc2").read_bytes() == before
+    copy.unlink()
+    shot.update(1)
+    save()
+    load(shot.blend)
+    assert [path.name for path in tmp_path.glob("*.pc2*")] == ["shot network 2.pc2"]
+
+
 def test_of_a_land_that_two_files_show_neither_loses_its_cache(followed, tmp_path):
     shot = Shot(tmp_path)
     save()

@@ -146,7 +146,7 @@ def test_facts(tmp_path, losses):
     assert (found.rows, found.cols, found.glanced) == (9, 12, 8)
     assert found.made == ["Network: a net work", "Batch: 8", "Batch norm: recomputed"]
     assert found.cache_size == 10 * 9 * 12 * 12
-    assert found.keys_memory > found.cache_size
+    assert found.keys_memory > found.cache_memory + found.cache_size
     assert (thinned.complete, thinned.rows, thinned.cols, thinned.glanced) == (4, 3, 4, 4)
     shown = losses[[0, 2, 4, 6]][:, ::4][:, :, [0, 4, 7, 11]]
     shown[0, 0, 0] = np.nan
