@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from math import inf
 
 import bpy
 import numpy as np
@@ -19,15 +18,14 @@ import numpy as np
 from ..blender import edits
 from ..blender.keyframes import key_driven, untouched
 from ..blender.rays import only_seen
-from ..nodes.graph import Graph
-from ..nodes.interface import Input
 from ..nodes.materials import glowing_material
 from ..sequence.heights import HeightScale
 from ..sequence.surface import Surface
-from ..units import WIDTH, plane_unit
+from ..units import plane_unit
 from .dashes import dash
 from .mesh import clock
 from .projection import PlaneShape, drawn_part, heights_at, inside, shapes_of
+from .samples import balls, set_bounds
 from .styles import style_of
 
 DRAWN = "Snapshots Drawn"
@@ -64,7 +62,7 @@ def building(
     projected = yield from _projecting(shapes, surface, scale)
     made = {}
     for name, shape in shapes.items():
-        thing = _balls(name) if shape.kind == "samples" else _line(name)
+        thing = balls(name) if shape.kind == "samples" else _line(name)
         thing.parent = land
         only_seen(thing)
         _write_keys(thing, shape, surface, projected[name])
@@ -179,7 +177,7 @@ def _write_keys(
         data.clear_geometry()
         data.vertices.add(projected.shape[1])
         data.vertices.foreach_set("co", projected[0, :, :3].ravel())
-        _set_bounds(thing, surface)
+        set_bounds(thing, surface)
     else:
         data.splines.clear()
         spline = data.splines.new("POLY")
@@ -269,53 +267,3 @@ def _line(name: str) -> bpy.types.Object:
     curve.use_fill_caps = True
     curve.materials.append(glowing_material(name, style.color, style.strength))
     return bpy.data.objects.new(name, curve)
-
-
-def _balls(name: str) -> bpy.types.Object:
-    """Build a mesh that shows a ball on each point over the land; it has no points yet."""
-    style = style_of(name)
-    graph = Graph.new(name)
-    graph.tree.is_modifier = True
-    points = graph.input("Geometry", "Geometry")
-    size = graph.input("Radius", Input(style.radius, "Of a ball", 0.0, inf, "DISTANCE"))
-    material = glowing_material(name, style.color, style.strength)
-    paint = Input(material, "What balls are made of")
-    ball = graph.add("GeometryNodeMeshUVSphere", Segments=24, Rings=12, Radius=size)
-    smooth = graph.add("GeometryNodeSetShadeSmooth", Geometry=ball.outputs["Mesh"])
-    balls = graph.painted(smooth.outputs[0], graph.input("Material", paint))
-    spread = graph.add("GeometryNodeInstanceOnPoints", Points=points, Instance=balls)
-    graph.feed(spread.inputs["Selection"], _over_land(graph))
-    graph.output(Geometry=spread.outputs[0])
-
-    balls = bpy.data.objects.new(name, bpy.data.meshes.new(name))
-    balls.modifiers.new(name, "NODES").node_group = graph.tree
-    return balls
-
-
-def _over_land(graph: Graph) -> bpy.types.NodeSocket:
-    """Add nodes that select the points in the window: clamping to it does not move them."""
-    place = graph.add("GeometryNodeInputPosition").outputs[0]
-    held = place
-    for name, operation in (("Low", "MAXIMUM"), ("High", "MINIMUM")):
-        bound = graph.add("ShaderNodeVectorMath", {"name": name, "operation": operation})
-        graph.feed(bound.inputs[0], held)
-        held = bound.outputs[0]
-    settings = {"data_type": "VECTOR", "mode": "ELEMENT", "operation": "EQUAL"}
-    same = graph.add("FunctionNodeCompare", settings)
-    a, b = (socket for socket in same.inputs if socket.name in "AB" and socket.type == "VECTOR")
-    graph.feed(a, held)
-    graph.feed(b, place)
-    return same.outputs[0]
-
-
-def _set_bounds(balls: bpy.types.Object, surface: Surface) -> None:
-    """Set the window's corners in the nodes that leave out samples beside the land."""
-    unit = plane_unit(surface.alpha)
-    far = 1e3 * WIDTH
-    for modifier in balls.modifiers:
-        tree = modifier.node_group if modifier.type == "NODES" else None
-        nodes = tree.nodes if tree else {}
-        for name, end, z in (("Low", 0, -far), ("High", -1, far)):
-            if name in nodes:
-                corner = (surface.alpha[end] * unit, surface.beta[end] * unit, z)
-                nodes[name].inputs[1].default_value = corner
