@@ -1,193 +1,146 @@
-"""A computation under way, and how its land comes into the scene.
+"""A computation beside Blender, and how its land comes into the scene.
 
-It belongs to the session, not to the .blend: undo, other scenes and other files pass it by. The
-land goes into the scene where it was asked for, known by its number in this session or, its .blend
-opened again, by both their names, and nowhere else. A timer looks after it, which outlives all of
-that, and waits while the artist is in the middle of something.
+The land goes into the scene where it was asked for, known by its number in this session or, its
+.blend opened again, by both their names, and nowhere else; not while the artist is in the middle
+of something.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ..shot import parts as shots
-from .drawing import redraw
-from .process import Job
-
-INTERVAL = 0.2
-"""Seconds between two looks at it."""
+from .jobs import Job, Runner
+from .process import Process
 
 LONGEST = 1.0
 """Seconds that extending a land may take, unasked: one that takes longer is brought up to date
 once, at the end, where it shows its progress and can be cancelled."""
 
+runner = Runner()
 
-@dataclass
-class Task:
-    """A computation, and where its land belongs.
 
-    Attributes
+class Computation(Job):
+    """A sequence that is computed, and where its land belongs.
+
+    Parameters
     ----------
-    number, name : int, str
-        ``session_uid`` and name of the scene that it is for.
-    blend : str
-        The .blend of that scene, "" before it was saved.
+    process : Process
+        Which computes.
+    title : str
+        What to call it.
+    file : Path
+        The sequence.
+    home : Scene
+        That it is for.
     grows : bool
         Whether the land is to appear before the sequence is complete.
-    seen : tuple
-        The version of the file that was looked at last.
-    shown : bool
-        Whether the land was brought into its scene; somebody may have removed it since.
-    ending : bool
-        Whether what is to be shown at the end was begun.
-    outcome : (str, str)
-        Icon and sentence, once it is over.
     """
 
-    job: Job
-    title: str
-    file: Path
-    number: int
-    name: str
-    blend: str
-    grows: bool
-    seen: tuple[int, ...]
-    shown: bool = False
-    ending: bool = False
-    outcome: tuple[str, str] = ("NONE", "")
+    def __init__(
+        self, process: Process, title: str, file: Path, home: bpy.types.Scene, grows: bool
+    ) -> None:
+        super().__init__(process, title)
+        self.file, self.grows = file, grows
+        self._number, self._name, self._blend = home.session_uid, home.name, bpy.data.filepath
+        self._seen = _version_of(file)
+        self.shown = False
+        """Whether the land was brought into its scene; somebody may have removed it since."""
+        self._ending = False
+
+    @property
+    def scene(self) -> bpy.types.Scene | None:
+        """The scene that it is for, where it is in this file."""
+        for each in bpy.data.scenes:
+            if each.session_uid == self._number:
+                return each
+        reopened = self._blend and self._blend == bpy.data.filepath
+        return bpy.data.scenes.get(self._name) if reopened else None
+
+    @property
+    def home(self) -> str:
+        """What to call the .blend that it is for."""
+        return Path(self._blend).name or "the unsaved .blend"
+
+    @property
+    def shot(self) -> bpy.types.Collection | None:
+        """Its shot, where that is in its scene."""
+        found = shots.in_scene(self.scene) if self.scene else []
+        return next((each for each in found if shots.source_of(each) == self.file), None)
+
+    def meanwhile(self) -> None:
+        """Show what there is by now, if it is to grow."""
+        if not (self.grows and _is_quiet()):
+            return
+        if self.shown and not self.shot:
+            self.grows = False  # the artist removed it, or did not want it
+        elif (version := _version_of(self.file)) != self._seen and self.scene:
+            self._seen, began = version, time.monotonic()
+            with suppress(RuntimeError):  # nothing of it is complete yet: the next version may be
+                extends = self.shown
+                self._show()
+                if extends and time.monotonic() - began > LONGEST:
+                    self.grows = False
+
+    def end(self) -> bool:
+        """Show what there is at last, once nobody is disturbed by it."""
+        if self.process.finished and not _is_quiet():
+            self.outcome = "SORTTIME", f"{self.file.name} is complete, and waits for Object Mode."
+            return False
+        begun, self._ending = self._ending, True
+        self.outcome = self._arrived() if begun else self._end()
+        return bool(self.outcome[1])
+
+    def _end(self) -> tuple[str, str]:
+        """Return what became of it, or nothing while its land is being built."""
+        name = self.file.name
+        if not self.process.finished:
+            if self.process.cancelled:
+                return "INFO", "Cancelled: Compute goes on from there."
+            return "ERROR", _in_words_of_the_panel(self.process.error)
+        if not self.scene:
+            return "INFO", f"{name} is for {self.home}, which is not open: not imported."
+        if self.shown and not self.shot:
+            return "INFO", f"{name} is complete. Its land was removed: not imported again."
+        try:
+            return self._arrived() if self._show() else ("NONE", "")
+        except RuntimeError as error:
+            said = str(error).partition("\nLocation:")[0]  # a defect comes with its traceback
+            return "ERROR", said.strip().splitlines()[-1].removeprefix("Error: ")
+
+    def _arrived(self) -> tuple[str, str]:
+        if self.shot:
+            return "CHECKMARK", f"{self.file.name} is complete, its land in the scene."
+        return "INFO", f"{self.file.name} is complete, and not imported."
+
+    def _show(self) -> bool:
+        """Bring the land into its scene, or up to date there; return whether that is over.
+
+        Both can be undone, but for what is extended on the way: else an artist's undo would first
+        meet steps that are not theirs. Where the scene is seen, both go on step by step.
+        """
+        there = self.scene
+        windows = [w for w in bpy.context.window_manager.windows if w.scene == there]
+        extends = self.shown and self.process.running
+        how = "INVOKE_DEFAULT" if windows and not extends else "EXEC_DEFAULT"
+        operators, file = bpy.ops.moving_lands, str(self.file)
+        # Never both: a window brings its own scene with it, and the other's view layer is lost.
+        where: dict[str, Any] = {"window": windows[0]} if windows else {"scene": there}
+        with bpy.context.temp_override(**where):
+            if self.shot:
+                done = operators.update(how, not extends, filepath=file)
+            else:
+                done = operators.import_sequence(how, not extends, filepath=file, unasked=True)
+        self.shown = True
+        return "RUNNING_MODAL" not in done
 
 
-_task: Task | None = None
-
-
-def current() -> Task | None:
-    """Return what this Blender is computing, or has computed last."""
-    return _task
-
-
-def begin(task: Task) -> None:
-    """Look after a computation from now on."""
-    global _task
-    _task = task
-    if not bpy.app.timers.is_registered(tick):
-        bpy.app.timers.register(tick, first_interval=INTERVAL, persistent=True)
-
-
-def stop() -> None:
-    """End the computation, politely, and forget it."""
-    global _task
-    if bpy.app.timers.is_registered(tick):
-        bpy.app.timers.unregister(tick)
-    if _task:
-        _task.job.close()
-        _task = None
-
-
-def tick() -> float | None:
-    """Look after the computation; return when to look again."""
-    if _task is None:
-        return None
-    _task.job.poll()
-    redraw()
-    if _task.job.running:
-        if _task.grows and _is_quiet():
-            _grow(_task)
-        return INTERVAL
-    if _task.job.finished and not _is_quiet():
-        _task.outcome = "SORTTIME", f"{_task.file.name} is complete, and waits for Object Mode."
-        return INTERVAL
-    begun, _task.ending = _task.ending, True
-    _task.outcome = _arrived(_task) if begun else _end(_task)
-    return None if _task.outcome[1] else INTERVAL
-
-
-def _grow(task: Task) -> None:
-    """Show what there is by now."""
-    if task.shown and not shot(task):
-        task.grows = False  # the artist removed it, or did not want it
-    elif (version := version_of(task.file)) != task.seen and scene(task):
-        task.seen, began = version, time.monotonic()
-        with suppress(RuntimeError):  # nothing of it is complete yet: the next version may be
-            extends = task.shown
-            _show(task)
-            if extends and time.monotonic() - began > LONGEST:
-                task.grows = False
-
-
-def _end(task: Task) -> tuple[str, str]:
-    """Show what there is at last; return what became of it, or nothing while it is under way."""
-    name = task.file.name
-    if not task.job.finished:
-        if task.job.cancelled:
-            return "INFO", "Cancelled: Compute goes on from there."
-        return "ERROR", _in_words_of_the_panel(task.job.error)
-    if not scene(task):
-        return "INFO", f"{name} is for {home(task)}, which is not open: not imported."
-    if task.shown and not shot(task):
-        return "INFO", f"{name} is complete. Its land was removed: not imported again."
-    try:
-        return _arrived(task) if _show(task) else ("NONE", "")
-    except RuntimeError as error:
-        said = str(error).partition("\nLocation:")[0]  # a defect comes with its traceback
-        return "ERROR", said.strip().splitlines()[-1].removeprefix("Error: ")
-
-
-def _arrived(task: Task) -> tuple[str, str]:
-    if shot(task):
-        return "CHECKMARK", f"{task.file.name} is complete, its land in the scene."
-    return "INFO", f"{task.file.name} is complete, and not imported."
-
-
-def _show(task: Task) -> bool:
-    """Bring the land into its scene, or up to date there; return whether that is over.
-
-    Both can be undone, but for what is extended on the way: else an artist's undo would first
-    meet steps that are not theirs. Where the scene is seen, both go on step by step.
-    """
-    there = scene(task)
-    windows = [w for w in bpy.context.window_manager.windows if w.scene == there]
-    extends = task.shown and task.job.running
-    steps = bool(windows) and not extends
-    operators, given = bpy.ops.moving_lands, {"filepath": str(task.file)}
-    # Never both: a window brings its own scene with it, and the other's view layer is then lost.
-    where: dict[str, Any] = {"window": windows[0]} if windows else {"scene": there}
-    with bpy.context.temp_override(**where):
-        how = "INVOKE_DEFAULT" if steps else "EXEC_DEFAULT"
-        if shot(task):
-            done = operators.update(how, not extends, **given)
-        else:
-            done = operators.import_sequence(how, not extends, **given, unasked=True)
-    task.shown = True
-    return "RUNNING_MODAL" not in done
-
-
-def scene(task: Task) -> bpy.types.Scene | None:
-    """Return the scene that a computation is for, where it is in this file."""
-    for each in bpy.data.scenes:
-        if each.session_uid == task.number:
-            return each
-    reopened = task.blend and task.blend == bpy.data.filepath
-    return bpy.data.scenes.get(task.name) if reopened else None
-
-
-def home(task: Task) -> str:
-    """Return what to call the .blend that a computation is for."""
-    return Path(task.blend).name or "the unsaved .blend"
-
-
-def shot(task: Task) -> bpy.types.Collection | None:
-    """Return the shot of a computation that is in its scene."""
-    found = shots.in_scene(there) if (there := scene(task)) else []
-    return next((each for each in found if shots.source_of(each) == task.file), None)
-
-
-def version_of(file: Path) -> tuple[int, ...]:
+def _version_of(file: Path) -> tuple[int, ...]:
     """Return what tells one version of a file from the next; () where there is none."""
     try:
         found = file.stat()

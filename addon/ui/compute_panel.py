@@ -10,10 +10,12 @@ from pathlib import Path
 
 import bpy
 
-from ..progress import clock
-from . import compute_job, preferences
+from . import preferences
+from .compute_job import Computation, runner
 from .drawing import sentence
-from .process import Job
+from .jobs import CancelsJob
+from .polling import agrees
+from .process import Process
 from .view import CATEGORY
 
 OWN = "OWN"
@@ -137,10 +139,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if (now := compute_job.current()) and now.job.running:
-            cls.poll_message_set("One computation at a time.")
-            return False
-        return True
+        return agrees(cls, "One computation at a time." if runner.running else "")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.restart:
@@ -156,7 +155,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.moving_lands_computing
         try:
-            compute_job.begin(_start(settings, context, self.restart))
+            runner.begin(_start(settings, context, self.restart))
         except ValueError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -165,7 +164,7 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
 
 def _start(
     settings: MOVING_LANDS_PG_computing, context: bpy.types.Context, restart: bool
-) -> compute_job.Task:
+) -> Computation:
     command, folder = preferences.lands(context, "compute"), None
     if settings.piece == OWN:
         recipe = Path(bpy.path.abspath(settings.recipe)).expanduser().absolute()
@@ -181,34 +180,18 @@ def _start(
         command += ["--set", f"surface.resolution={settings.resolution}"]
     if restart:
         command.append("--restart")
-    job = Job(command, preferences.ENVIRONMENT, folder)
-    return compute_job.Task(
-        job=job,
-        title=f"{title}, {settings.quality.capitalize()}",
-        file=file,
-        number=context.scene.session_uid,
-        name=context.scene.name,
-        blend=bpy.data.filepath,
-        grows=preferences.preferences(context).grow,
-        seen=compute_job.version_of(file),
-    )
+    process = Process(command, preferences.ENVIRONMENT, folder)
+    title = f"{title}, {settings.quality.capitalize()}"
+    return Computation(process, title, file, context.scene, preferences.preferences(context).grow)
 
 
-class MOVING_LANDS_OT_cancel_computing(bpy.types.Operator):
+class MOVING_LANDS_OT_cancel_computing(CancelsJob, bpy.types.Operator):
     """Stop the computation."""
 
     bl_idname = "moving_lands.cancel_computing"
     bl_label = "Cancel"
     bl_description = "Stop computing. What there is stays, and Compute goes on from it"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        now = compute_job.current()
-        return now is not None and now.job.running and not now.job.cancelled
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        compute_job.current().job.cancel()
-        return {"FINISHED"}
+    runner = runner
 
 
 class MOVING_LANDS_PT_compute(bpy.types.Panel):
@@ -225,17 +208,19 @@ class MOVING_LANDS_PT_compute(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        now = compute_job.current()
-        if now and now.job.running:
-            _draw_running(layout, now)
+        if runner.running:
+            runner.draw(layout, MOVING_LANDS_OT_cancel_computing.bl_idname)
+            if runner.job.scene is None:
+                text = f"It is for {runner.job.home}, which is not open."
+                sentence(layout, text, icon="INFO")
         elif not preferences.preferences(context).python:
             sentence(layout, "Choose the Python that computes, in the preferences.", icon="INFO")
             opening = layout.operator("preferences.addon_show", text="Open the Preferences")
             opening.module = preferences.ROOT
         else:
             _draw_settings(layout, context)
-            if now:
-                _draw_outcome(layout, now)
+            if runner.job:
+                _draw_outcome(layout, runner.job)
 
 
 def _draw_settings(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -264,27 +249,10 @@ def _draw_settings(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     row.operator(MOVING_LANDS_OT_compute.bl_idname, text="", icon="FILE_REFRESH").restart = True
 
 
-def _draw_running(layout: bpy.types.UILayout, running: compute_job.Task) -> None:
-    job = running.job
-    doing = "Stopping" if job.cancelled else job.label.capitalize() or "Starting"
-    left = f"{clock(job.seconds_left)} left" if job.seconds_left is not None else ""
-    share = f"{job.progress:.0%}" if job.progress else ""
-    row = layout.row()
-    row.label(text=running.title)
-    clock_side = row.row()
-    clock_side.alignment = "RIGHT"
-    clock_side.label(text=left)
-    row = layout.row(align=True)
-    row.progress(factor=job.progress, type="BAR", text=f"{doing}  {share}")
-    row.operator(MOVING_LANDS_OT_cancel_computing.bl_idname, text="", icon="X")
-    if compute_job.scene(running) is None:
-        sentence(layout, f"It is for {compute_job.home(running)}, which is not open.", icon="INFO")
-
-
-def _draw_outcome(layout: bpy.types.UILayout, done: compute_job.Task) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, done: Computation) -> None:
     icon, text = done.outcome
     sentence(layout, text, icon)
-    if done.job.finished and icon in ("INFO", "ERROR"):
+    if done.process.finished and icon in ("INFO", "ERROR"):
         importing = layout.operator("moving_lands.import_sequence", text="Import It Here")
         importing.filepath = str(done.file)
 
@@ -306,6 +274,6 @@ def register() -> None:
 
 def unregister() -> None:
     """End what is under way, and take the settings back."""
-    compute_job.stop()
-    preferences.stop()
+    runner.stop()
+    preferences.runner.stop()
     del bpy.types.Scene.moving_lands_computing

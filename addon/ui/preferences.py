@@ -15,9 +15,10 @@ from typing import Any
 import bpy
 
 from ..sequence.memory import machine_memory
-from .compute_job import INTERVAL
-from .drawing import redraw, sentence
-from .process import Job
+from .drawing import sentence
+from .jobs import Job, Runner
+from .polling import agrees
+from .process import Process
 
 ROOT = __package__.rpartition(".addon")[0] or "addon"
 """What Blender calls the extension: the package above this half."""
@@ -61,13 +62,6 @@ ENVIRONMENT = {"PYTHONSAFEPATH": "1"}
 """For the computing half: a folder's own modules do not take the place of Python's."""
 
 
-class _Check:
-    """The question what there is in the chosen Python: while it is asked, and why it failed."""
-
-    job: Job | None = None
-    problem = ""
-
-
 def installation(context: bpy.types.Context) -> dict[str, Any]:
     """Return what was found in the chosen Python: its ``version``, ``device`` and ``scenes``.
 
@@ -84,6 +78,27 @@ def _decoded(found: str) -> dict[str, Any]:
     return json.loads(found)
 
 
+class Check(Job):
+    """The question what there is in the chosen Python."""
+
+    def hear(self, said: dict[str, Any]) -> None:
+        """Note the answer down."""
+        if said.keys() >= {"version", "device", "scenes"}:
+            chosen = preferences(bpy.context)
+            chosen.found = json.dumps(said | {"python": chosen.python})
+            bpy.context.preferences.is_dirty = True
+
+    def end(self) -> bool:
+        """Say why there was none."""
+        if not installation(bpy.context):
+            text = _advice(preferences(bpy.context).python, self.process.error)
+            self.outcome = "ERROR", text
+        return True
+
+
+runner = Runner()
+
+
 def check(context: bpy.types.Context) -> None:
     """Begin to ask the chosen Python what is there.
 
@@ -92,44 +107,17 @@ def check(context: bpy.types.Context) -> None:
     ValueError
         As ``lands``, or where it cannot be started.
     """
-    _abandon()
-    _Check.job = Job(lands(context, "scenes", "--json"), ENVIRONMENT)
-    if not bpy.app.timers.is_registered(_follow):
-        bpy.app.timers.register(_follow, persistent=True)
+    runner.forget()
+    runner.begin(Check(Process(lands(context, "scenes", "--json"), ENVIRONMENT)))
 
 
-def _abandon() -> None:
-    """Be no longer interested in the answer."""
-    if _Check.job:
-        _Check.job.cancel()
-    _Check.job, _Check.problem = None, ""
+_refusal = ""
+"""Why the chosen Python could not even be asked."""
 
 
-def stop() -> None:
-    """End a question that is under way."""
-    if _Check.job:
-        _Check.job.close()
-    _abandon()
-    if bpy.app.timers.is_registered(_follow):
-        bpy.app.timers.unregister(_follow)
-
-
-def _follow() -> float | None:
-    """Look whether the answer is there."""
-    job, chosen = _Check.job, preferences(bpy.context)
-    if job is None:
-        return None
-    for said in job.poll():
-        if said.keys() >= {"version", "device", "scenes"}:
-            chosen.found = json.dumps(said | {"python": chosen.python})
-            bpy.context.preferences.is_dirty = True
-    if job.running:
-        return INTERVAL
-    _Check.job = None
-    if not installation(bpy.context):
-        _Check.problem = _advice(chosen.python, job.error)
-    redraw()
-    return None
+def problem() -> str:
+    """Return what is wrong with the chosen Python, as far as that is known."""
+    return runner.job.outcome[1] if runner.job else _refusal
 
 
 def _advice(python: str, error: str) -> str:
@@ -142,10 +130,10 @@ def draw_installation(
     layout: bpy.types.UILayout, context: bpy.types.Context, share: float = 1.0
 ) -> None:
     """Draw what was found in the chosen Python, or what to do, in a share of the region's width."""
-    if _Check.job:
+    if runner.running:
         layout.label(text="Checking...", icon="SORTTIME")
-    elif _Check.problem:
-        sentence(layout, _Check.problem, "ERROR", share)
+    elif problem():
+        sentence(layout, problem(), "ERROR", share)
     elif found := installation(context):
         text = f"movinglands {found['version']}, computes on {found['device']}"
         sentence(layout, text, "CHECKMARK", share)
@@ -154,12 +142,14 @@ def draw_installation(
 
 
 def _python_changed(self: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
-    _abandon()
+    global _refusal
+    _refusal = ""
+    runner.forget()
     try:
         if self.python:
             check(context)
     except ValueError as error:
-        _Check.problem = str(error)
+        _refusal = str(error)
 
 
 class MOVING_LANDS_AP_preferences(bpy.types.AddonPreferences):
@@ -234,9 +224,8 @@ class MOVING_LANDS_OT_check_python(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not preferences(context).python:
-            cls.poll_message_set("Choose a Python in the add-on's preferences first.")
-            return False
-        return _Check.job is None
+            return agrees(cls, "Choose a Python in the add-on's preferences first.")
+        return agrees(cls, "It is being checked." if runner.running else "")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:

@@ -8,7 +8,7 @@ there is passed over:
     {"event": "error", "message": "One sentence."}
 
 Threads read what it prints, so it never waits for Blender; it takes effect in ``poll``, in the
-thread that calls it. Nothing here belongs to a .blend: a job outlives undo and other files.
+thread that calls it. Nothing here belongs to a .blend: a process outlives undo and other files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEPT = 256
 """Objects that wait for ``poll`` at most; of progress in a row only the latest waits."""
 
 
-class Job:
+class Process:
     """A process that runs beside Blender.
 
     Parameters

@@ -16,7 +16,8 @@ from stand_in import HERE, lives
 
 import addon
 from addon.shot import parts as shots
-from addon.ui import compute_job, compute_panel, preferences, process
+from addon.ui import compute_panel, preferences, process
+from addon.ui.compute_job import runner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +51,7 @@ def half(empty, tmp_path, monkeypatch):
     chosen.python = does("say('done', file=output)")
     chosen.folder = str(tmp_path / "sequences")
     chosen.grow = False
-    while preferences._follow() is not None:
+    while preferences.runner.tick() is not None:
         time.sleep(0.02)
     yield SimpleNamespace(
         does=does,
@@ -70,10 +71,10 @@ def settings():
 def follow(until=None, seconds=30):
     """Look after the computation, as Blender's timer does, until something is so or it is over."""
     deadline = time.monotonic() + seconds
-    while compute_job.tick() is not None and not (until and until(compute_job.current())):
-        assert time.monotonic() < deadline, vars(compute_job.current().job)
+    while runner.tick() is not None and not (until and until(runner.job)):
+        assert time.monotonic() < deadline, vars(runner.job.process)
         time.sleep(0.02)
-    return compute_job.current()
+    return runner.job
 
 
 def land(scene=None):
@@ -88,9 +89,9 @@ def test_a_piece_is_computed_and_imported(half, tiny_file):
     )
     assert settings().piece == "gently"
     assert bpy.ops.moving_lands.compute() == {"FINISHED"}
-    assert bpy.app.timers.is_registered(compute_job.tick)
-    running = follow(lambda now: now.job.label)
-    assert (running.title, running.job.progress) == ("GENTLY, Preview", 0.25)
+    assert runner.is_looking()
+    running = follow(lambda now: now.process.label)
+    assert (running.title, running.process.progress) == ("GENTLY, Preview", 0.25)
     assert not bpy.ops.moving_lands.compute.poll()  # one at a time
     assert land() is None
     (half.folder / "go").touch()
@@ -222,7 +223,7 @@ def test_cancel(half):
         "except KeyboardInterrupt:\n    open(output + '.journal', 'w').close(); sys.exit(130)"
     )
     bpy.ops.moving_lands.compute()
-    follow(lambda now: now.job.label)
+    follow(lambda now: now.process.label)
     pid = half.log()["pid"]
     began = time.monotonic()
     assert bpy.ops.moving_lands.cancel_computing() == {"FINISHED"}
@@ -239,7 +240,7 @@ def test_who_does_not_listen_is_gone_within_the_grace_period(half):
     half.does("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + SLOW
               + "time.sleep(60)")  # fmt: skip
     bpy.ops.moving_lands.compute()
-    follow(lambda now: now.job.label)
+    follow(lambda now: now.process.label)
     pid = half.log()["pid"]
     began = time.monotonic()
     bpy.ops.moving_lands.cancel_computing()
@@ -251,14 +252,14 @@ def test_who_does_not_listen_is_gone_within_the_grace_period(half):
 def test_unregistering_ends_it(half):
     half.does(SLOW + "time.sleep(60)")
     bpy.ops.moving_lands.compute()
-    follow(lambda now: now.job.label)
+    follow(lambda now: now.process.label)
     pid = half.log()["pid"]
     addon.unregister()
     assert not lives(pid)
-    assert not bpy.app.timers.is_registered(compute_job.tick)
+    assert not runner.is_looking()
     assert not hasattr(bpy.types.Scene, "moving_lands_computing")
     addon.register()
-    assert compute_job.current() is None
+    assert runner.job is None
 
 
 @pytest.fixture
@@ -270,7 +271,7 @@ def slow(half, tiny_file):
     )
     bpy.ops.wm.save_as_mainfile(filepath=str(half.folder / "shot.blend"))
     bpy.ops.moving_lands.compute()
-    follow(lambda now: now.job.label)
+    follow(lambda now: now.process.label)
     return SimpleNamespace(**vars(half), go=go.touch)
 
 
@@ -281,8 +282,8 @@ def test_it_survives_undo(slow):
         bpy.ops.ed.undo_push(message=name)
     bpy.ops.ed.undo()
     bpy.ops.ed.undo()
-    assert compute_job.tick() is not None
-    assert compute_job.current().job.running
+    assert runner.tick() is not None
+    assert runner.job.process.running
     slow.go()
     assert follow().outcome[0] == "CHECKMARK"
     assert land()
@@ -301,7 +302,7 @@ def test_the_land_goes_to_the_scene_where_it_was_asked_for(slow):
 
 def test_another_file_is_left_alone(slow):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert compute_job.tick() is not None
+    assert runner.tick() is not None
     slow.go()
     icon, text = follow().outcome
     assert icon == "INFO"
@@ -313,7 +314,7 @@ def test_another_file_is_left_alone(slow):
 def test_its_file_opened_again_is_still_its_own(slow):
     path = bpy.data.filepath
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert compute_job.scene(compute_job.current()) is None
+    assert runner.job.scene is None
     bpy.ops.wm.open_mainfile(filepath=path)
     slow.go()
     assert follow().outcome[0] == "CHECKMARK"
@@ -371,7 +372,7 @@ def snapshots():
 def test_growing(growing):
     bpy.ops.moving_lands.compute()
     follow(lambda now: now.shown)
-    assert compute_job.current().job.running
+    assert runner.job.process.running
     first = land()
     assert snapshots() == 3
     first.location.x = 3.0  # the artist's
@@ -406,7 +407,7 @@ def test_nothing_complete_yet(half, tiny_file, tmp_path):
         f"publish({str(tiny_file)!r}); say('done', file=output)"
     )
     bpy.ops.moving_lands.compute()
-    follow(lambda now: now.job.label and now.seen)
+    follow(lambda now: now.process.label and now._seen)
     assert not land()
     go.touch()
     assert follow().outcome[0] == "CHECKMARK"
@@ -451,9 +452,9 @@ def test_the_real_thing(half, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "compute"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     half.chosen.python = str(python)
-    while preferences._follow() is not None:
+    while preferences.runner.tick() is not None:
         time.sleep(0.05)
-    assert preferences._Check.problem == ""
+    assert preferences.problem() == ""
     assert "CPU" in preferences.installation(bpy.context)["device"]
     assert settings().piece == "gently"
 
@@ -462,7 +463,7 @@ def test_the_real_thing(half, monkeypatch):
     settings().piece, settings().recipe = "OWN", str(recipe)
     bpy.ops.moving_lands.compute()
     labels = []
-    done = follow(lambda now: labels.append(now.job.label), seconds=120)
+    done = follow(lambda now: labels.append(now.process.label), seconds=120)
     assert done.outcome == ("CHECKMARK", "tiny.h5 is complete, its land in the scene.")
     assert {"training", "evaluating"} & set(labels)
     assert (len(land().data.vertices), snapshots()) == (81, 3)

@@ -36,7 +36,7 @@ def python(tmp_path):
 def wait():
     """Look after the check, as Blender's timer does, until it is over."""
     deadline = time.monotonic() + 20
-    while preferences._follow() is not None:
+    while preferences.runner.tick() is not None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -101,7 +101,7 @@ def test_checking_again(chosen, python):
 def test_a_python_that_will_not_do(chosen, python, code, expected):
     chosen.python = python(code)
     wait()
-    assert preferences._Check.problem == expected.format(python=chosen.python)
+    assert preferences.problem() == expected.format(python=chosen.python)
     assert preferences.installation(bpy.context) == {}
 
 
@@ -112,7 +112,7 @@ def test_a_python_without_movinglands(chosen, tmp_path):
     bare.chmod(0o755)
     chosen.python = str(bare)
     wait()
-    assert "has no movinglands: install it there" in preferences._Check.problem
+    assert "has no movinglands: install it there" in preferences.problem()
 
 
 def test_no_python(chosen, tmp_path):
@@ -120,11 +120,11 @@ def test_no_python(chosen, tmp_path):
         preferences.lands(bpy.context)
     assert not bpy.ops.moving_lands.check_python.poll()
     chosen.python = str(tmp_path / "gone")
-    assert preferences._Check.problem.startswith(f"{tmp_path / 'gone'}: no such file")
+    assert preferences.problem().startswith(f"{tmp_path / 'gone'}: no such file")
     with pytest.raises(RuntimeError, match="no such file: choose a Python"):
         bpy.ops.moving_lands.check_python()
     chosen.python = str(tmp_path)
-    assert "no such file" in preferences._Check.problem
+    assert "no such file" in preferences.problem()
 
 
 def test_what_is_found_is_remembered_for_that_python_only(chosen, python):
@@ -145,5 +145,5 @@ def test_unregistering_ends_a_check(chosen, python, tmp_path):
         time.sleep(0.02)
     addon.unregister()
     assert (tmp_path / "ended").exists()
-    assert not bpy.app.timers.is_registered(preferences._follow)
+    assert not preferences.runner.is_looking()
     addon.register()

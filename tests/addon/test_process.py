@@ -11,7 +11,7 @@ import pytest
 from stand_in import lives
 
 from addon.ui import process
-from addon.ui.process import Job
+from addon.ui.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,7 @@ def start():
     jobs = []
 
     def run(code, **options):
-        jobs.append(Job([sys.executable, "-c", SPEAK + code], **options))
+        jobs.append(Process([sys.executable, "-c", SPEAK + code], **options))
         return jobs[-1]
 
     yield run
@@ -99,9 +99,9 @@ def test_what_went_wrong_is_one_sentence(start, code, expected):
 
 def test_a_program_that_is_not_there():
     with pytest.raises(ValueError, match=r"^/nowhere/python: cannot be started: No such file"):
-        Job(["/nowhere/python"])
+        Process(["/nowhere/python"])
     with pytest.raises(ValueError, match="cannot be started"):
-        Job(["py\0thon"])
+        Process(["py\0thon"])
 
 
 def test_rubbish_is_passed_over(start):
@@ -233,8 +233,8 @@ def test_it_ends_with_blender(tmp_path):
     quitting = tmp_path / "quitting.py"
     quitting.write_text(
         "import sys, time\n"
-        "from addon.ui.process import Job\n"
-        "job = Job([sys.executable, '-c', sys.argv[1]])\n"
+        "from addon.ui.process import Process\n"
+        "job = Process([sys.executable, '-c', sys.argv[1]])\n"
         "while not (heard := job.poll()): time.sleep(0.02)\n"
         "print(heard[0]['pids'])\n"
     )

@@ -13,7 +13,8 @@ from addon.judge import gates as judge
 from addon.render import copies, quality
 from addon.render.folder import record_of
 from addon.render.signature import content
-from addon.ui import render_panel
+from addon.ui import render_job, render_panel
+from addon.ui.render_job import runner
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +39,10 @@ def shot(blend, tmp_path):
 def follow(until=None, seconds=60):
     """Look after the render, as Blender's timer does, until something is so or it is over."""
     deadline = time.monotonic() + seconds
-    while render_panel.tick() is not None and not (until and until(render_panel.work().job)):
-        assert time.monotonic() < deadline, vars(render_panel.work().job)
+    while runner.tick() is not None and not (until and until(runner.job.process)):
+        assert time.monotonic() < deadline, vars(runner.job.process)
         time.sleep(0.02)
-    return render_panel.work()
+    return runner.job
 
 
 def touch():
@@ -94,7 +95,7 @@ def test_a_blend_without_a_place_is_rendered_in_a_temporary_folder(shot, tmp_pat
     folder = work.blend.parent
     assert folder.parent == tmp_path
     assert names(folder) == ["frames", "poster.png", "untitled.mp4"]
-    assert render_panel.frames_folder(bpy.context.scene) == folder
+    assert render_job.frames_folder(bpy.context.scene) == folder
 
 
 def test_a_cancelled_render_is_resumed_as_the_shot_was(shot):
@@ -202,8 +203,8 @@ def test_unregistering_ends_what_is_under_way(shot):
     touch()
     bpy.ops.moving_lands.render()
     follow(lambda job: job.label == "rendering")
-    job = render_panel.work().job
+    job = runner.job.process
     addon.unregister()
     assert not job.running
-    assert render_panel.work() is None
+    assert runner.job is None
     addon.register()
