@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy_extras.io_utils import ImportHelper
@@ -97,6 +98,11 @@ class MOVING_LANDS_OT_replace(_Updating, bpy.types.Operator, ImportHelper):
         return update.updating(shots.at_hand(context), bpy.path.abspath(self.filepath))
 
 
+def _plain(value: Any) -> Any:
+    """Return a property's value, a number with the digits that were meant: it has 32 bits."""
+    return round(value, 6) if isinstance(value, float) else value
+
+
 class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
     """Change the height scale of a shot."""
 
@@ -156,7 +162,7 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
         shot = shots.at_hand(context)
         settings, _ = shots.made_with(shot)
         given = filter(self.properties.is_property_set, self.KEYS)
-        changed = {key: getattr(self, key) for key in given}
+        changed = {key: _plain(getattr(self, key)) for key in given}
         return update.updating(shot, None, dataclasses.replace(settings, **changed))
 
 

@@ -23,6 +23,19 @@ def has_events(context: bpy.types.Context) -> bool:
     return bool(context.window) and not bpy.app.background
 
 
+INTERRUPTIONS = (
+    bpy.app.handlers.undo_pre,
+    bpy.app.handlers.redo_pre,
+    bpy.app.handlers.load_pre,
+)
+"""When another window takes away what an operator works on."""
+
+
+def _interruption() -> Generator[float, None, None]:
+    raise ValueError("Cancelled by an undo, or another file, and nothing has changed.")
+    yield 0.0
+
+
 class InSteps:
     """What such operators have in common: a class says its ``steps`` and what is ``done``.
 
@@ -54,6 +67,9 @@ class InSteps:
             return self._work(context, float("inf")) or {"CANCELLED"}
         self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
         context.window_manager.modal_handler_add(self)
+        self._interrupt = self._interrupted
+        for handlers in INTERRUPTIONS:
+            handlers.append(self._interrupt)
         self._show(context, 0.0)
         return {"RUNNING_MODAL"}
 
@@ -61,16 +77,29 @@ class InSteps:
         if event.type not in ("ESC", "TIMER"):
             return {"RUNNING_MODAL"}
         ended = self._give_up() if event.type == "ESC" else self._work(context, SLICE)
-        if not ended:
-            return {"RUNNING_MODAL"}
-        context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
-        return ended
+        if ended:
+            context.window_manager.event_timer_remove(self._timer)
+            self._leave(context)
+        return ended or {"RUNNING_MODAL"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Give up, because the window closes."""
-        if hasattr(self, "_steps"):
+        """Give up, because the window or a dialog closes."""
+        if hasattr(self, "_interrupt"):
             self._steps.close()
+            self._leave(context)
+
+    def _leave(self, context: bpy.types.Context) -> None:
+        """Take back what going modal has brought."""
+        for handlers in INTERRUPTIONS:
+            if self._interrupt in handlers:  # another file clears them
+                handlers.remove(self._interrupt)
+        if context.workspace:
+            context.workspace.status_text_set(None)
+
+    def _interrupted(self, *_: Any) -> None:
+        """Give up while what was made is still there."""
+        self._steps.close()
+        self._steps = _interruption()
 
     def _give_up(self) -> set[str]:
         try:

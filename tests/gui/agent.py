@@ -39,6 +39,14 @@ def count():
     return -1 if any("MOVING_LANDS" in name for name in running) else AGENT_OT_probe.count
 
 
+def draws():
+    """Have everything drawn again; return how often that was done."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            area.tag_redraw()
+    return drawn[0]
+
+
 def value_of(code):
     """Run code; return the value of its last line, if that is an expression."""
     *lines, last = ast.parse(code).body
@@ -48,7 +56,7 @@ def value_of(code):
     return last and eval(compile(ast.Expression(last.value), "todo.py", "eval"), NAMES)
 
 
-NAMES = {"bpy": bpy, "bind": bind, "count": count}
+NAMES = {"bpy": bpy, "bind": bind, "count": count, "draws": draws}
 
 
 def look():
@@ -67,5 +75,14 @@ def look():
     return 0.01
 
 
+drawn = [0]
+
+
+def count_draws():
+    """Count how often the viewport is drawn."""
+    drawn[0] += 1
+
+
+bpy.types.SpaceView3D.draw_handler_add(count_draws, (), "WINDOW", "PRE_VIEW")
 bpy.utils.register_class(AGENT_OT_probe)
 bpy.app.timers.register(look, persistent=True)

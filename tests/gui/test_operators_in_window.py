@@ -2,7 +2,7 @@
 
 import pytest
 from funnel import funnel
-from gui.window import CALL
+from gui.window import CALL, VIEWPORT
 
 from movinglands.sequence import write_sequence
 
@@ -105,3 +105,98 @@ def test_it_can_be_repeated_undone_and_redone(blender, files, name):
     blender.press("ctrl+z")
     assert blender.run("look()") == last
     blender.must_live()
+
+
+def note(window):
+    """Return what the shot was made with."""
+    return window.run("look()[2][0]")
+
+
+REDO_PANEL, LAST_ROW = (150, 703), (197, 698)
+"""In the lower left of the viewport: the header while it is closed, the last row once it is open."""
+
+
+def test_the_redo_panel_gives_what_a_fresh_call_gives(blender):
+    before = note(blender)
+    assert '"reverse": false' in before
+    blender.call("set_heights", "Return")
+    blender.draw()
+    blender.click(*REDO_PANEL)
+    blender.draw()
+    blender.click(*LAST_ROW)
+    assert note(blender) == before.replace('"reverse": false', '"reverse": true')
+    changed = blender.run("look()")
+    blender.click(*LAST_ROW)
+    assert note(blender) == before
+    blender.move(*VIEWPORT)
+    blender.press("ctrl+z")
+    blender.call("set_heights", "Return")
+    blender.run("bpy.ops.ed.undo()")
+    blender.run("bpy.ops.moving_lands.set_heights(reverse=True)")
+    assert blender.run("look()") == changed
+
+
+STEPPING = ["import_sequence", "update", "set_heights", "change_camera"]
+
+
+@pytest.mark.parametrize("name", STEPPING)
+def test_escape_changes_nothing(blender, files, name):
+    before = blender.run("look()")
+    given = {k: str(files / v) if k == "filepath" else v for k, v in EDITS[name].items()}
+    blender.run(f"bind({CALL.upper()!r}, 'moving_lands.{name}', **{given!r})")
+    if name in ("import_sequence", "set_heights"):
+        blender.key(CALL)
+        blender.draw()
+        blender.press("Return", "Escape")
+    else:
+        blender.press(CALL, "Escape")
+    assert blender.run("look()") == before
+    assert "cancelled, nothing has changed" in blender.log()
+    call(blender, name, files)
+    assert blender.run("look()") != before or name == "set_heights"
+
+
+MEANWHILE = """
+import sys
+modal = next(m for name, m in sys.modules.items() if name.endswith("moving_lands.addon.ui.modal"))
+modal.SLICE = 0.0
+steps = []
+
+def meanwhile():
+    if count() >= 0:
+        return 0.0
+    steps.append(True)
+    if len(steps) < 5:
+        return 0.0
+    {}
+
+bpy.app.timers.register(meanwhile)
+"""
+
+
+def test_what_an_artist_makes_meanwhile_stays(blender, files):
+    before = blender.run("len(bpy.data.objects)")
+    add = "bpy.context.scene.collection.objects.link(bpy.data.objects.new('mine', None))"
+    blender.run(MEANWHILE.format(add))
+    given = {"filepath": str(files / "other.h5")}
+    blender.run(f"bind({CALL.upper()!r}, 'moving_lands.import_sequence', **{given!r})")
+    blender.key(CALL)
+    blender.draw()
+    blender.key("Return")
+    blender.until("'mine' in bpy.data.objects")
+    blender.press("Escape")
+    assert blender.run("'mine' in bpy.data.objects")
+    assert blender.run("len(bpy.data.objects)") == before + 1
+
+
+def test_an_undo_meanwhile_ends_it(blender, files):
+    before = blender.run("look()")
+    blender.run("bpy.ops.ed.undo_push(message='something')")
+    blender.run(MEANWHILE.format("bpy.ops.ed.undo()"))
+    blender.call("import_sequence", "Return", filepath=str(files / "other.h5"))
+    blender.until("len(steps) >= 5")
+    blender.draw()
+    blender.key("Escape")  # the error's popup, by leaving it
+    blender.settle()
+    assert blender.run("look()") == before
+    assert "nothing has changed" in blender.log()

@@ -129,7 +129,7 @@ class Window:
         self.run(f"bind({CALL.upper()!r}, 'moving_lands.{operator}', **{properties!r})")
         self.key(CALL)
         for key in answers:
-            time.sleep(0.5)  # to be drawn, as it would be for a person
+            self.draw()  # what it asks
             self.key(key)
         self.settle()
 
@@ -137,6 +137,11 @@ class Window:
         """Press keys, and wait until all is over that they have begun."""
         self.key(*keys)
         self.settle()
+
+    def draw(self):
+        """Wait until everything is drawn, popups too."""
+        before = self.run("draws()")
+        self.until(f"draws() > {before} + 2")
 
     def settle(self, seconds=30):
         """Wait until Blender has done what was asked of it by keys."""
@@ -151,6 +156,13 @@ class Window:
                 before = now
                 self.key(PROBE)
             time.sleep(0.1)
+
+    def click(self, x, y):
+        """Click, once the mouse has come to a place and what is there knows it."""
+        self.move(x, y)
+        self.draw()
+        self._do("click", 1)
+        self.settle()
 
     def _do(self, *words):
         command = ["xdotool", *map(str, words)]
