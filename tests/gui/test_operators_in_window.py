@@ -113,7 +113,7 @@ def note(window):
 
 
 REDO_PANEL, LAST_ROW = (150, 703), (197, 698)
-"""In the lower left of the viewport: the header while it is closed, the last row once it is open."""
+"""In the viewport's lower left: the header while it is closed, the last row once it is open."""
 
 
 def test_the_redo_panel_gives_what_a_fresh_call_gives(blender):
