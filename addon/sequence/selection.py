@@ -15,14 +15,14 @@ class Selection:
     Attributes
     ----------
     first, last : int
-        The first and the last complete snapshot, counted from 0, or from the end if negative; a
-        last one that is not there yet stands for the latest.
+        The first and the last complete snapshot, counted from 0, or from the end if negative. A
+        number beyond the last complete snapshot stands for that.
     every : int
-        Only every n-th snapshot. The last is always among them, however near: a film ends where
-        the training does.
+        Only every n-th snapshot. The last is always shown, even if it is nearer to the one before:
+        a film ends where the training does.
     thin : int
-        About every n-th row and column. Both borders and the middle stay, so the land keeps its
-        size and its tip, and left mirrors right; steps between differ by one at most.
+        About every n-th row and column. Both borders and the middle stay, so that the land keeps
+        its size and its minimum, and the choice is symmetric; gaps differ by one at most.
     """
 
     first: int = 0
@@ -48,7 +48,7 @@ class Selection:
 
     def lines(self, count: int) -> NDArray[np.int64]:
         """Return which of so many rows, or columns, are shown."""
-        odd = (count - 1) % 2  # of an odd number of steps none is the middle, of an even one one is
+        odd = (count - 1) % 2  # an even number of gaps has a line in its middle
         pieces = odd + 2 * max(1 - odd, round(((count - 1) / self.thin - odd) / 2))
         half = np.linspace(0, count - 1, pieces + 1)[: pieces // 2 + 1].round().astype(np.int64)
         return np.union1d(half, count - 1 - half)

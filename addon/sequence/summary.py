@@ -27,10 +27,10 @@ HOW = (
     "refine_error",
     "imported",
 )
-"""Attributes of a surface that say how it was made, in the order in which people ask."""
+"""Attributes of a surface that say how it was made, in the order in which they are shown."""
 
 GLANCE = 8
-"""Frames that are read to tell a range of losses at once, evenly spread."""
+"""Frames that are read for the range of losses, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Facts:
     Attributes
     ----------
     snapshots, complete : int
-        How many the file is to have, and how many of these can be shown.
+        How many the file has when it is finished, and how many of these are complete.
     rows, cols : int
         Of the grid of points.
     lowest, highest : float
@@ -70,14 +70,14 @@ class Facts:
 
 
 def facts(surface: Surface) -> Facts:
-    """Look a surface over, in well under a second whatever its size.
+    """Summarise a surface, in well under a second whatever its size.
 
-    The losses are looked at in ``GLANCE`` snapshots only, the first and the last among them.
+    Losses are read in ``GLANCE`` snapshots only, the first and the last among them.
 
     Raises
     ------
     SequenceError
-        Where one of these is damaged.
+        Where one of these snapshots is damaged.
     """
     count = len(surface.frames)
     glanced = np.linspace(0, count - 1, min(GLANCE, count)).round().astype(int)

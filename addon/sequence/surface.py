@@ -16,7 +16,7 @@ from .format import SequenceError
 from .selection import Selection
 
 READERS = 2
-"""Threads that read ahead: HDF5 unpacks in one of them while the other computes."""
+"""Threads that read ahead: one unpacks the next frame while the other computes."""
 
 Frame = NDArray[np.float32]
 
@@ -30,20 +30,21 @@ class Surface:
     alpha, beta : ndarray
         ``(cols,)`` and ``(rows,)``: coordinates from the window's centre.
     frames : ndarray of int
-        The frames of the file that are complete; everything below is of these.
+        ``(n,)`` the frames of the file that are complete; what follows has a row for each.
     step, origin, minimizer : ndarray
-        ``(n,)``, ``(n, 2)``, ``(n, 3)``.
+        ``(n,)`` training steps; ``(n, 2)`` the window's centre in the plane; ``(n, 3)`` alpha, beta
+        and loss of the weights.
     scalars : dict of ndarray
-        ``(n,)`` each.
+        ``(n,)`` each, such as the learning rate.
     paths : dict of ndarray
-        ``(points, 3)`` or ``(n, points, 3)`` each: alpha, beta and loss along a line in the plane.
+        ``(points, 3)`` or ``(n, points, 3)`` each: alpha, beta and loss along a line.
     posterior : dict of ndarray
-        Of a Gaussian in the plane, what there is: ``mean`` (2,), ``covariance`` (2, 2) and
-        ``samples`` (samples, 3).
+        A Gaussian in the plane: ``mean`` (2,), ``covariance`` (2, 2) and ``samples`` (samples, 3),
+        those that the file has.
     attrs : dict
         How it was made.
     taken : tuple of ndarray, optional
-        The file's rows and columns that are shown, where not all are.
+        The rows and columns of the file that are shown; None for all.
     """
 
     name: str
@@ -61,16 +62,16 @@ class Surface:
     taken: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def loss(self, index: int) -> Frame:
-        """Return the losses ``(rows, cols)`` of the index-th complete frame."""
+        """Return the losses ``(rows, cols)`` of a frame, counted among the complete ones."""
         try:
             loss = self.dataset[self.frames[index]]
         except OSError:
             file, name = self.dataset.file.filename, self.dataset.name.strip("/")
-            raise SequenceError(f"{file}: {name}: damaged at frame {index}.") from None
+            raise SequenceError(f"{file}: {name}: damaged at frame {self.frames[index]}.") from None
         return loss if self.taken is None else loss[np.ix_(*self.taken)]
 
     def losses(self, then: Callable[[Frame], Frame] = lambda loss: loss) -> Iterator[Frame]:
-        """Yield ``then`` of each frame's losses; the next ones are read and computed meanwhile.
+        """Yield ``then(losses)`` of each frame, while the next frames are read and computed.
 
         The file must stay open until the end, or until this is closed.
         """

@@ -111,6 +111,15 @@ def test_reading_ahead_stops_at_the_frame_that_is_damaged(tmp_path, losses):
             next(frames)
 
 
+def test_the_frame_that_is_damaged_is_that_of_the_file(tmp_path, losses):
+    with h5py.File(tmp_path / "lands.h5", "r+") as file:
+        file[LOSS].id.write_direct_chunk((6, 0, 0), b"not what gzip writes")
+    with open_sequence(tmp_path / "lands.h5") as opened:
+        shown = opened.surfaces["network"].select(Selection(every=3))
+        with pytest.raises(SequenceError, match=r"damaged at frame 6\.$"):
+            shown.loss(2)
+
+
 def test_codes_that_cannot_be_read_are_refused(tmp_path, losses):
     with h5py.File(tmp_path / "lands.h5", "r+") as file:
         file[EVALUATED].id.write_direct_chunk((4, 0, 0), b"not what gzip writes")
