@@ -90,7 +90,7 @@ def share(parts: Parts) -> None:
             home.objects.unlink(thing)
             if overlays.name not in home.children:
                 home.children.link(overlays)
-        if thing.users_scene:
+        if homes or thing.users_scene:
             overlays.objects.link(thing)
 
 
