@@ -150,7 +150,7 @@ def writing(
         with open(partial, "wb") as file:
             file.write(HEADER.pack(b"POINTCACHE2\0", 1, points, 0.0, 1.0, count))
             for index, snapshot in enumerate(snapshots):
-                file.write(snapshot.astype("<f4", copy=False))
+                file.write(snapshot.astype("<f4", copy=False).data)
                 yield (index + 1) / count
             file.flush()
             os.fsync(file.fileno())
@@ -192,4 +192,7 @@ def modifier(land: bpy.types.Object) -> bpy.types.MeshCacheModifier | None:
 
 def file_of(land: bpy.types.Object) -> Path:
     """Return the PC2 file that a land follows."""
-    return Path(bpy.path.abspath(modifier(land).filepath, library=land.library))
+    cached = modifier(land)
+    if cached is None:
+        raise ValueError(f"{land.name}: expected a Mesh Cache modifier, found none.")
+    return Path(bpy.path.abspath(cached.filepath, library=land.library))
