@@ -1,4 +1,4 @@
-"""Overlays over the picture: only what is in the shot's scene, and an artist's compositing stays."""
+"""Overlays are laid over the picture: only those of the shot, after whatever an artist composes."""
 
 import bpy
 import numpy as np
