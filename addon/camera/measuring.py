@@ -19,7 +19,7 @@ from ..units import WIDTH
 from .composition import inside, off_third
 from .motion import Motion, measure
 from .record import RECORD, rig_of
-from .terrain import NEAR, Terrain
+from .terrain import IN_SIGHT, Terrain
 
 
 def measured_cameras(scene: bpy.types.Scene, parts: Parts) -> dict[str, Motion]:
@@ -61,7 +61,7 @@ def measured(
     seen = []
     for count, frame in enumerate(_frames_of(camera, scene) if frames is None else frames):
         scene.frame_set(frame)
-        seen.append(_seen(scene, land, camera, minimizer, rig.over, count % 8 == 0))
+        seen.append(_seen(scene, land, camera, minimizer, rig.from_above, count % 8 == 0))
     scene.frame_set(before)
     eyes, axes, places, clearances, hidden, borders = (
         np.array(values) for values in zip(*seen, strict=True)
@@ -142,7 +142,7 @@ class _Ground:
                 frames=still,
                 when=still,
                 places=np.zeros((2, 3)),
-                pace=still,
+                learning_rate=still,
             )
         else:
             self.tree = BVHTree.FromObject(land, graph)
@@ -160,7 +160,7 @@ class _Ground:
         if self.terrain:
             return bool(self.terrain.hidden(np.zeros(1), eye[None], subject[None])[0])
         way = Vector(subject) - Vector(eye)
-        free = max(way.length - NEAR * WIDTH, 0.0)
+        free = max(way.length - IN_SIGHT * WIDTH, 0.0)
         return self.tree.ray_cast(Vector(eye), way.normalized(), free)[0] is not None
 
     def borders(self, scene: bpy.types.Scene, camera: bpy.types.Object, eye: np.ndarray) -> int:

@@ -193,7 +193,7 @@ class _Planner:
         self.frames = np.arange(acts[0].first, acts[-1].last + 1)
         when = terrain.at(self.frames, terrain.when)
         places = terrain.at(self.frames, terrain.places)
-        self.places = terrain.unburied(when, places) if self.rig.over else places
+        self.places = terrain.unburied(when, places) if self.rig.from_above else places
         self.move = wanted_move(acts, terrain, self.frames, fps)
         done = progress(acts[0], terrain, self.frames, fps)
         self.course = Course(terrain, self.frames, when, self.places, acts[0].line, done)

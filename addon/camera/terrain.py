@@ -1,8 +1,9 @@
-"""The moving land as a camera has to know it: how near it is, what it hides, how much it fills.
+"""The moving land as a camera has to know it: how near it is, and what it hides.
 
 No bpy here. Everything is looked up in a coarse copy of the heights, for all frames of a path at
-once: a planner asks hundreds of times. The land is a height field, so a line of sight is blocked
-just where it changes sides. Lengths are Blender units in the land's own space.
+once: a planner asks hundreds of times. The land is a height field, so it blocks a line of sight
+just where that goes from one side of it to the other. Lengths are Blender units in the land's own
+space.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from ..units import plane_unit
 
 Array = NDArray[np.float64]
 
-SNAPSHOTS, LINES = 24, 128
+SNAPSHOTS, ROWS = 24, 128
 """Of a large surface about so many snapshots, rows and columns are enough to plan with."""
 
-SIDE = 24
+BORDER_POINTS = 24
 """Points on each side of the land's border that are looked at."""
 
-NEAR = 0.02
-"""Around what is looked at, nothing hides it; in widths of the land."""
+IN_SIGHT = 0.02
+"""Land that is nearer than this to what is looked at does not hide it; in widths of the land."""
 
-HAIR = 2e-3
-"""What is nearer to the land than this lies on it; in widths of the land."""
+ON_LAND = 2e-3
+"""A line of sight that is nearer to the land than this is on neither side of it; in widths."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class Terrain:
         ``(m,)`` film frames, increasing, and the snapshot that is seen at each.
     places : ndarray
         ``(m, 3)`` where the minimizer is.
-    pace : ndarray
+    learning_rate : ndarray
         ``(m,)`` the learning rate then, as a part of the largest.
     others : list of ndarray
         ``(m, 3)`` where the minimizers of the shot's further lands are.
-    lines : dict of ndarray
-        ``(points, 2)`` and, last column, the loss along each path on the land.
+    paths : dict of ndarray
+        ``(points, 3)`` along each path on the land: x, y, and the loss.
     """
 
     x: Array
@@ -65,9 +66,9 @@ class Terrain:
     frames: Array
     when: Array
     places: Array
-    pace: Array
+    learning_rate: Array
     others: list[Array] = field(default_factory=list)
-    lines: dict[str, Array] = field(default_factory=dict)
+    paths: dict[str, Array] = field(default_factory=dict)
 
     @property
     def width(self) -> float:
@@ -124,8 +125,8 @@ class Terrain:
             step = 2 * step / 24
         return np.minimum(distance.min(axis=1), reach)
 
-    def over(self, when: Array, eyes: Array, targets: Array, samples: int) -> Array:
-        """Return how high over the land lines of sight run: ``(n, samples)``, NaN beyond it."""
+    def above(self, when: Array, eyes: Array, targets: Array, samples: int) -> Array:
+        """Return how high above the land lines of sight run: ``(n, samples)``, NaN beyond it."""
         t = np.linspace(0, 1, samples)[:, None]
         points = eyes[:, None] + t * (targets - eyes)[:, None]
         return points[..., 2] - self.height(when[:, None], points[..., 0], points[..., 1])
@@ -133,19 +134,20 @@ class Terrain:
     def hidden(self, when: Array, eyes: Array, targets: Array) -> NDArray[np.bool_]:
         """Tell which lines of sight the land blocks: ``(n,)``.
 
-        What they look at lies on the land, often between spikes: what is ``NEAR`` it is left out.
+        What they look at lies on the land, often between spikes: the land around it, within
+        ``IN_SIGHT``, does not count.
         """
         away = np.linalg.norm(targets - eyes, axis=1, keepdims=True)
-        part = np.maximum(1 - NEAR * self.width / np.maximum(away, 1e-9), 0)
-        over = self.over(when, eyes, eyes + part * (targets - eyes), 64)
-        hair = HAIR * self.width
-        return (over > hair).any(axis=1) & (over < -hair).any(axis=1)
+        part = np.maximum(1 - IN_SIGHT * self.width / np.maximum(away, 1e-9), 0)
+        above = self.above(when, eyes, eyes + part * (targets - eyes), 64)
+        least = ON_LAND * self.width
+        return (above > least).any(axis=1) & (above < -least).any(axis=1)
 
     def border(self, when: float) -> Array:
-        """Return points of the land's four sides at a moment: ``(4, SIDE, 3)``."""
-        along = np.linspace(0, 1, SIDE)
+        """Return points of the land's four sides at a moment: ``(4, BORDER_POINTS, 3)``."""
+        along = np.linspace(0, 1, BORDER_POINTS)
         x, y = (a[0] + along * (a[-1] - a[0]) for a in (self.x, self.y))
-        low, high = np.zeros(SIDE), np.ones(SIDE)
+        low, high = np.zeros(BORDER_POINTS), np.ones(BORDER_POINTS)
         xs = np.stack([x, x, self.x[0] + low, self.x[-1] * high])
         ys = np.stack([self.y[0] + low, self.y[-1] * high, y, y])
         return np.stack([xs, ys, self.height(np.asarray(when), xs, ys)], axis=-1)
@@ -153,21 +155,22 @@ class Terrain:
     def hit(self, when: float, eye: Array, rays: Array, reach: float) -> Array:
         """Return how far along rays ``(n, 3)`` from an eye the land is; NaN beyond reach."""
         eyes = np.tile(eye, (len(rays), 1))
-        over = self.over(np.full(len(rays), when), eyes, eyes + reach * rays, 96)
-        crossed = over[:, :-1] * over[:, 1:] <= 0
+        above = self.above(np.full(len(rays), when), eyes, eyes + reach * rays, 96)
+        crossed = above[:, :-1] * above[:, 1:] <= 0
         away = (crossed.argmax(axis=1) + 0.5) * reach / 95
         return np.where(crossed.any(axis=1), away, np.nan)
 
     def unburied(self, when: Array, places: Array) -> Array:
-        """Return places ``(n, 3)``, those deep in fur lifted to the tips around them.
+        """Return places ``(n, 3)``, those that lie below spikes lifted to the tips around them.
 
-        Fur is of another batch at each point: the loss of the run's own is below all of them.
+        With a minibatch of its own at each point, losses of the land are spikes, and the loss of
+        the run, of a batch that it has just learned from, lies below them.
         """
-        step = NEAR / 2 * self.width * np.linspace(-1, 1, 5)
+        step = IN_SIGHT / 2 * self.width * np.linspace(-1, 1, 5)
         dx, dy = (grid.ravel() for grid in np.meshgrid(step, step))
         near = self.height(when[:, None], places[:, :1] + dx, places[:, 1:2] + dy)
         near = np.where(np.isnan(near), places[:, 2:], near)
-        buried = near[:, len(step) ** 2 // 2] - places[:, 2] > NEAR * self.width
+        buried = near[:, len(step) ** 2 // 2] - places[:, 2] > IN_SIGHT * self.width
         z = np.where(buried, near.max(axis=1), places[:, 2])
         return np.column_stack([places[:, :2], z])
 
@@ -194,7 +197,7 @@ def surveying(
     count = len(surface.frames)
     selection = Selection(
         every=ceil(count / SNAPSHOTS),
-        thin=ceil(max(len(surface.alpha), len(surface.beta)) / LINES),
+        thin=ceil(max(len(surface.alpha), len(surface.beta)) / ROWS),
     )
     known = selection.snapshots(count)
     coarse = surface.select(selection)
@@ -205,7 +208,7 @@ def surveying(
     unit = plane_unit(surface.alpha)
     rate = surface.scalars.get("learning_rate", np.ones(count))
     rate = np.where(np.isfinite(rate) & (rate > 0), rate, 0.0)
-    pace = np.interp(when, np.arange(count), rate / max(rate.max(), 1e-30))
+    learning_rate = np.interp(when, np.arange(count), rate / max(rate.max(), 1e-30))
     return Terrain(
         x=coarse.alpha * unit,
         y=coarse.beta * unit,
@@ -214,12 +217,12 @@ def surveying(
         frames=np.asarray(frames, float),
         when=np.asarray(when, float),
         places=np.asarray(places, float),
-        pace=pace,
-        lines=_lines(surface, unit),
+        learning_rate=learning_rate,
+        paths=_paths(surface, unit),
     )
 
 
-def _lines(surface: Surface, unit: float) -> dict[str, Array]:
+def _paths(surface: Surface, unit: float) -> dict[str, Array]:
     """Return the paths as they lie in the window half-way through the sequence."""
     middle = len(surface.frames) // 2
     found = {}

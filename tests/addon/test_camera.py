@@ -459,6 +459,23 @@ def test_keys_of_the_lens_go_with_the_acts_that_needed_them(scene, files, frame)
     assert data.lens == ORBIT.framing.lens
 
 
+@pytest.mark.parametrize("overridden", [False, True])
+def test_linked_cameras_are_changed_where_they_are(shot, tmp_path, overridden):
+    parts, terrain, acts = shot
+    names = {part: thing.name for part, thing in parts.items()}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "shot.blend"), link=True) as (_, linked):
+        linked.objects = list(names.values())
+    there = dict(zip(names, linked.objects, strict=True))
+    if overridden:
+        there = {part: thing.override_create() for part, thing in there.items()}
+    with pytest.raises(ValueError, match="is linked from another file: make it local"):
+        camera.renew(Parts(there), plans(terrain, acts))
+    with pytest.raises(ValueError, match="is linked from another file: make it local"):
+        camera.change_rig(Parts(there), *plans(terrain, [ORBIT]))
+
+
 def test_nothing_needs_the_add_on(three):
     for thing in (*bpy.data.objects, *bpy.data.cameras):
         for curve in thing.animation_data.drivers if thing.animation_data else ():

@@ -37,9 +37,9 @@ def terrain(seconds=6.0, noise=0.0, folds=0.0):
         frames=frames,
         when=when,
         places=np.column_stack([0 * lowest, 0 * lowest, lowest]),
-        pace=np.where(np.arange(len(frames)) < len(frames) / 2, 1.0, 0.2),
+        learning_rate=np.where(np.arange(len(frames)) < len(frames) / 2, 1.0, 0.2),
         others=[np.column_stack([0 * lowest + 11.2, 0 * lowest, lowest])],
-        lines={"curve": np.array([[-3, -2, 0.1], [0, 1, 0.9], [3, -2, 0.2]])},
+        paths={"curve": np.array([[-3, -2, 0.1], [0, 1, 0.9], [3, -2, 0.2]])},
     )
 
 
@@ -179,7 +179,7 @@ def test_what_one_camera_takes_has_the_widest_bounds_of_its_acts():
     ("act", "land", "fault"),
     [
         (("twin", ""), {"others": []}, "expected a sequence of two surfaces"),
-        (("fly-line", ""), {"lines": {}}, "there are: none"),
+        (("fly-line", ""), {"paths": {}}, "there are: none"),
         (("fly-line", "line"), {}, "no path 'line', there are: curve"),
     ],
 )

@@ -23,7 +23,7 @@ def terrain(*heights):
         frames=frames,
         when=np.linspace(0, len(heights) - 1, 3),
         places=np.zeros((3, 3)),
-        pace=np.ones(3),
+        learning_rate=np.ones(3),
     )
 
 
@@ -93,4 +93,4 @@ def test_a_surface_is_surveyed(funnel_file):
     looked = found.height(np.array([2.0]), np.zeros(1), np.zeros(1))
     middle = len(loss) // 2
     assert looked[0] == pytest.approx(float(loss[middle, middle]), rel=1e-4)
-    assert found.pace.tolist() == [1.0] * 6  # it says nothing of a learning rate
+    assert found.learning_rate.tolist() == [1.0] * 6  # it says nothing of a learning rate

@@ -8,7 +8,7 @@ from .rig import Array, Framing, Rig
 
 def learning_rate(terrain: Terrain, frames: Array, fps: float) -> Array:
     """Return the learning rate as a speed ``(n,)``: never standing, smoothed over a second."""
-    pace = np.clip(terrain.at(frames, terrain.pace), 0.2, 1.0)
+    pace = np.clip(terrain.at(frames, terrain.learning_rate), 0.2, 1.0)
     over = int(fps) | 1
     window = np.hanning(over + 2)[1:-1]
     padded = np.pad(pace, over // 2, mode="edge")

@@ -10,7 +10,7 @@ ALONG = 0.3
 
 def along_path(course: Course, extent: float) -> tuple[Array, Array]:
     """Return the places of a flight along a path, over its peak; as ``Rig.subject``."""
-    terrain, paths = course.terrain, course.terrain.lines
+    terrain, paths = course.terrain, course.terrain.paths
     if not paths or (course.line and course.line not in paths):
         there = ", ".join(paths) or "none"
         raise ValueError(f"camera: rig fly-line: no path {course.line!r}, there are: {there}.")

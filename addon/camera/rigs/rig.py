@@ -145,6 +145,6 @@ class Rig:
         return ("borders", float(self.borders)), *self.allowed
 
     @property
-    def over(self) -> bool:
-        """Whether it looks at the land from over it only."""
+    def from_above(self) -> bool:
+        """Whether it films the land from above only."""
         return self.elevations[0] > 0
