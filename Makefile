@@ -20,7 +20,8 @@ EXTRAS   = hub,lightning,transformers,safetensors,ray
 PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes \
              -e "./compute[$(EXTRAS)]",bpy h5py pytest)
 CHECKED  = compute/movinglands addon/sequence addon/splines.py addon/steps.py addon/units.py \
-             addon/ui/process.py addon/camera/motion.py
+             addon/ui/process.py addon/camera/rigs \
+             $(patsubst %,addon/camera/%.py,acts composition motion moves planner terrain)
 
 .PHONY: help film test bench extension lint format clean environments
 .DELETE_ON_ERROR:
