@@ -87,10 +87,22 @@ def _parser() -> argparse.ArgumentParser:
 
     parser.set_defaults(events=False)
 
+    _add_scenes(commands)
+    _add_compute(commands)
+    _add_info(commands)
+    _add_preview(commands)
+    _add_import(commands)
+    _add_judge(commands)
+    return parser
+
+
+def _add_scenes(commands: Any) -> None:
     scenes = commands.add_parser("scenes", help="list the pieces")
     scenes.add_argument("--json", action="store_true", help="with what would compute them")
     scenes.set_defaults(run=_scenes)
 
+
+def _add_compute(commands: Any) -> None:
     computing = commands.add_parser("compute", help="train and evaluate: a sequence file")
     computing.set_defaults(run=_compute)
     filming = commands.add_parser("film", help="the whole way: compute, build, render, encode")
@@ -119,17 +131,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     filming.add_argument("-o", "--output", type=Path, metavar="FOLDER")
 
+
+def _add_info(commands: Any) -> None:
     info = commands.add_parser("info", help="what is in a sequence file")
     info.add_argument("file", type=Path)
     info.add_argument("--json", action="store_true")
     info.set_defaults(run=_info)
 
+
+def _add_preview(commands: Any) -> None:
     previewing = commands.add_parser("preview", help="a picture or a page of it, without Blender")
     previewing.add_argument("file", type=Path, metavar="FILE.h5")
     previewing.add_argument("-o", "--output", type=Path, metavar="OUT.png")
     previewing.add_argument("--html", action="store_true", help="a page to turn it in")
     previewing.set_defaults(run=_preview)
 
+
+def _add_import(commands: Any) -> None:
     importing = commands.add_parser("import", help="other tools' surfaces: a sequence file")
     importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="one for each frame")
     importing.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
@@ -147,13 +165,14 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--title", help="by default OUT")
     importing.set_defaults(run=_import)
 
+
+def _add_judge(commands: Any) -> None:
     judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
     judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
     judging.add_argument("--look", help="flesh, fur, ink or specimen; by default the shot's")
     judging.add_argument("--sheet", action="store_true", help="twelve frames of a film, beside it")
     judging.add_argument("--strict", action="store_true", help="exit with 1 where a gate is out")
     judging.set_defaults(run=_judge)
-    return parser
 
 
 def _scenes(options: argparse.Namespace) -> None:
@@ -182,8 +201,13 @@ def _default_folder(options: argparse.Namespace) -> Path:
     return Path("films") / (name if options.quality == "preview" else f"{name}-{options.quality}")
 
 
-def _how(options: argparse.Namespace) -> tuple[str, bool, bool | None, str | None]:
-    return options.device, options.restart, options.compile, options.ray
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "device": options.device,
+        "restart": options.restart,
+        "compiling": options.compile,
+        "ray": options.ray,
+    }
 
 
 def _compute(options: argparse.Namespace) -> None:
@@ -191,7 +215,7 @@ def _compute(options: argparse.Namespace) -> None:
 
     recipe = _recipe(options)
     path = options.output or _default_folder(options) / f"{Path(options.scene).stem}.h5"
-    if compute(recipe, path, *_how(options)):
+    if compute(recipe, path, **_how(options)):
         print(f"{path}: done.")
     else:
         print(f"{path}: all there already.")
@@ -202,7 +226,7 @@ def _film(options: argparse.Namespace) -> None:
     from .film.film import film
 
     folder = options.output or _default_folder(options)
-    film(_recipe(options), folder, Path(options.scene).stem, *_how(options))
+    film(_recipe(options), folder, Path(options.scene).stem, **_how(options))
 
 
 def _preview(options: argparse.Namespace) -> None:

@@ -181,7 +181,7 @@ ALLOCATOR = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: 
 
 
 def raising(error):
-    def run(*arguments):
+    def run(*arguments, **settings):
         raise error
 
     return run
@@ -208,7 +208,7 @@ def test_no_disk_or_memory_left(refused, tiny_file, tmp_path, monkeypatch, error
 
 
 def test_more_memory_than_there_is(refused, tiny_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(computing, "compute", lambda *_: torch.empty(10**15))
+    monkeypatch.setattr(computing, "compute", lambda *_, **__: torch.empty(10**15))
     assert "memory" in refused("compute", tiny_file, "-o", tmp_path / "a.h5")
 
 

@@ -136,7 +136,7 @@ def test_frames_of_a_shot_that_was_worked_on_are_not_mixed(copy, capfd):
 def test_a_kill_while_a_shot_is_built_anew_leaves_a_shot_of_ours(copy, monkeypatch, moment):
     change_recipe(copy, "seconds = 1.0", "seconds = 2.0")
     module = importlib.import_module("movinglands.film.film")
-    target = (module, "write_whole") if moment == "before the note" else (module.os, "replace")
+    target = (module, "write_whole") if moment == "before the note" else (module, "replace")
 
     def killed(*_):
         raise KeyboardInterrupt

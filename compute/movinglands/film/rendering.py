@@ -98,7 +98,7 @@ def _render(files: dict[str, bytes], frames: list[int], folder: Path) -> None:
             if time.monotonic() > seen + PATIENCE:
                 raise UserError(
                     f"--ray: the cluster has had no node for {PATIENCE:.0f} seconds; what is done "
-                    "is kept, and the same command goes on from here."
+                    "is kept, and the same command, without --restart, goes on from here."
                 )
 
 

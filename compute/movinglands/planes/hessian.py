@@ -94,30 +94,7 @@ def hessian_plane(
             products = map(_derivative, due, repeat(x), repeat(direction))
             return sum(products, torch.zeros_like(x)).detach().cpu().numpy()
 
-    start = torch.randn(len(x), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    first = product(start.numpy())
-    if not (np.isfinite(first).all() and first.any()):
-        raise UserError(
-            "The loss has no finite second derivative at the weights, or zero only, so no Hessian "
-            "to take a plane from."
-        )
-    try:
-        values, vectors = eigsh(
-            LinearOperator((len(x), len(x)), matvec=product, dtype=np.float64),
-            k,
-            which="LA",
-            v0=start.numpy(),
-            tol=tolerance,
-            maxiter=restarts,
-            rng=np.random.default_rng(seed),
-        )
-    except ArpackNoConvergence:
-        raise UserError(
-            f"The Hessian's eigenvectors did not converge to {tolerance:g} in {restarts} restarts: "
-            "allow a larger tolerance or more restarts."
-        ) from None
-    except ArpackError as error:
-        raise UserError(f"The Hessian's eigenvectors could not be found: {error}.") from None
+    values, vectors = _eigenvectors(product, len(x), k, seed, tolerance, restarts)
     leading = torch.from_numpy(vectors[:, [-1, -2]].T.copy())
     leading *= leading.gather(1, leading.abs().argmax(1, keepdim=True)).sign()
     return plane_of_axes(
@@ -130,6 +107,42 @@ def hessian_plane(
             "seed": seed,
         },
     )
+
+
+def _eigenvectors(
+    product: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    k: int,
+    seed: int,
+    tolerance: float,
+    restarts: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k largest eigenvalues, and their vectors ``(size, k)``, the largest last."""
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.randn(size, generator=generator, dtype=torch.float64).numpy()
+    first = product(start)
+    if not (np.isfinite(first).all() and first.any()):
+        raise UserError(
+            "The loss has no finite second derivative at the weights, or zero only, so no Hessian "
+            "to take a plane from."
+        )
+    try:
+        return eigsh(
+            LinearOperator((size, size), matvec=product, dtype=np.float64),
+            k,
+            which="LA",
+            v0=start,
+            tol=tolerance,
+            maxiter=restarts,
+            rng=np.random.default_rng(seed),
+        )
+    except ArpackNoConvergence:
+        raise UserError(
+            f"The Hessian's eigenvectors did not converge to {tolerance:g} in {restarts} restarts: "
+            "allow a larger tolerance or more restarts."
+        ) from None
+    except ArpackError as error:
+        raise UserError(f"The Hessian's eigenvectors could not be found: {error}.") from None
 
 
 def _gradient(loss: Tensor, x: Tensor) -> Tensor:
