@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import bpy
 
+from ..files import replace
 from ..judge import film as judge_film
 from ..judge import gates as judge
 from ..judge import shot as judge_shot
@@ -128,7 +129,7 @@ def build(file: Path, blend: Path) -> None:
         percent.reach(100)
         _save(fresh)
         for made in (*fresh.parent.glob("*.pc2"), fresh):
-            made.replace(blend.with_name(made.name))
+            replace(made, blend.with_name(made.name))
 
 
 def _save(blend: Path) -> None:

@@ -9,6 +9,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ..land import mesh
+from ..render import quality
 from ..sequence.memory import cache_size
 from ..sequence.reader import open_sequence
 from ..sequence.selection import Selection
@@ -136,7 +137,10 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
     def done(self, result: bpy.types.Collection) -> str:
         land = shots.parts_of(result)["Land"]
         count = land.data[mesh.GRID][2]
-        return f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
+        done = f"{result.name}: {count} snapshots of {len(land.data.vertices):,} points"
+        whole = (s for s in bpy.data.scenes if shots.MARK in s and result in shots.in_scene(s))
+        remarks = [quality.make_up_for_denoiser(scene) for scene in whole] if self.whole else []
+        return ". ".join([done, *filter(None, remarks)])
 
 
 class MOVING_LANDS_FH_sequence(bpy.types.FileHandler):

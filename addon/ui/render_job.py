@@ -40,10 +40,13 @@ class Render(Job):
     def __init__(self, process: Process, blend: Path, estimates: bool) -> None:
         super().__init__(process, "Estimate" if estimates else "Film")
         self.blend, self.estimates = blend, estimates
+        self.remark = ""
         self.is_copy = blend != Path(bpy.data.filepath)
 
     def hear(self, said: dict[str, Any]) -> None:
-        """Take in an estimate."""
+        """Take in an estimate, or what an artist should know about the pictures."""
+        if said.get("event") == "remark":
+            self.remark = str(said.get("message", ""))
         if said.get("label") == "estimate":
             frames = said["total"] - said["done"]
             self.outcome = "TIME", f"About {clock(said['seconds_left'])} for {frames} frames."
@@ -58,7 +61,7 @@ class Render(Job):
             self.outcome = "ERROR", _in_words_of_the_panel(process.error)
         elif not self.estimates:
             made = f"{process.file.name} is" if process.file.suffix else "The frames are"
-            self.outcome = "CHECKMARK", f"{made} rendered."
+            self.outcome = "CHECKMARK", f"{made} rendered. {self.remark}".strip()
         self.clear()
         return True
 

@@ -67,6 +67,8 @@ class MOVING_LANDS_OT_apply_quality(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         quality.apply(context.scene, self.quality)
+        if remark := quality.make_up_for_denoiser(context.scene):
+            self.report({"WARNING"}, remark)
         return {"FINISHED"}
 
 
@@ -234,26 +236,23 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
         _draw_device(column, settings.device)
 
 
-_found: dict[str, str] = {}
-"""The devices of this machine, once somebody has looked for them."""
-
-
 def _look_for_devices() -> None:
     """Look what there is: that can take seconds, so it is not done while drawing."""
-    _found.update(devices.found())
+    devices.found()
     redraw()
 
 
 def _draw_device(column: bpy.types.UILayout, chosen: str) -> None:
     """Draw what the chosen device is here."""
-    if not _found:
+    there = devices.known()
+    if there is None:
         column.label(text="Looking for devices...", icon="SORTTIME")
         if not bpy.app.timers.is_registered(_look_for_devices):
             bpy.app.timers.register(_look_for_devices, first_interval=0.1)
         return
-    name = next(iter(_found)) if chosen == "AUTO" else chosen
-    text = f"{name}: {_found[name]}" if name in _found else "This machine has none"
-    sentence(column, text, "CHECKMARK" if name in _found else "ERROR")
+    name = next(iter(there)) if chosen == "AUTO" else chosen
+    text = f"{name}: {there[name]}" if name in there else "This machine has none"
+    sentence(column, text, "CHECKMARK" if name in there else "ERROR")
 
 
 def _draw_buttons(layout: bpy.types.UILayout) -> None:

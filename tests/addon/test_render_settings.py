@@ -4,9 +4,11 @@ import bpy
 import pytest
 from rendered import altered
 
+import addon
 from addon.judge import gates as judge
 from addon.render import devices, quality
 from addon.render.job import prepare
+from addon.shot import parts as shots
 
 # Devices
 
@@ -82,6 +84,20 @@ def test_a_blender_without_a_denoiser_takes_more_samples(tiny_shot, monkeypatch)
         "are less grainy.",
     )
     assert job.how["denoiser"] == "none"
+
+
+def test_the_panel_says_that_there_is_no_denoiser(tiny_file, empty, monkeypatch):
+    monkeypatch.setattr(quality, "has_denoiser", lambda scene: False)
+    addon.register()
+    try:
+        bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file))
+        scene = next(scene for scene in bpy.data.scenes if shots.in_scene(scene))
+        assert (scene.cycles.samples, scene.cycles.use_denoising) == (16, False)
+        bpy.context.window.scene = scene
+        bpy.ops.moving_lands.apply_quality(quality="draft")
+        assert (scene.cycles.samples, scene.cycles.use_denoising) == (64, False)
+    finally:
+        addon.unregister()
 
 
 # Qualities
