@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import CLEAR, Motion
+from .motion import AT_LEAST, Motion
 from .rigs import Rig
 from .terrain import Terrain
 
@@ -19,15 +19,15 @@ Array = NDArray[np.float64]
 SENSOR = 36.0
 """Width of the sensor in millimetres, along the longer side of the picture."""
 
-CLEARANCE = 1.5 * CLEAR["clearance"]
+CLEARANCE = 1.5 * AT_LEAST["clearance"]
 """How far from the coarse land a plan keeps, in widths."""
 
 LOOKS, GLIMPSES, FEW = 16, 60, 3
-"""Frames, evenly spread, at which a camera is held against the land; at which the subject is looked
-for; and at which is told how much of the picture the land fills."""
+"""Numbers of frames, evenly spread: for the camera's distance from the land and the borders in the
+picture; for whether the subject is hidden; for how much of the picture the land fills."""
 
-BEFORE = 0.14
-"""How high in the picture that is from where focus is pulled."""
+FOREGROUND = 0.14
+"""Height in the picture of what focus is pulled from; 0 is its lower side."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,12 @@ class Composition:
         )
 
     def nearer(self, view: View) -> Array:
-        """Return what lies before the subject, low in the picture, as the shot begins: ``(3,)``.
+        """Return the land in the foreground, from which focus is pulled: ``(3,)``.
 
-        Where the land is hardly nearer there, seen from high above, it is a place in the air.
+        Where it is hardly nearer than the subject, seen from high above, a place in the air is
+        taken.
         """
-        rays = view.rays(0, np.linspace(0.3, 0.8, 6), np.full(6, BEFORE))
+        rays = view.rays(0, np.linspace(0.3, 0.8, 6), np.full(6, FOREGROUND))
         away = self._hit(view, 0, self._snapshots(self.few)[0], rays)
         away = np.fmin(away, 0.6 * float(np.linalg.norm(view.aim[0] - view.eyes[0])))
         nearest = int(away.argmin())

@@ -1,6 +1,6 @@
 """How calm a camera's move is: its figures, their bounds, and tracks that keep within them.
 
-No bpy here. Lengths are widths of the land.
+No bpy here. Figures are in widths of the land, seconds, degrees and parts of the picture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 KEYS_APART = 0.7
 """Seconds between the keys of a track, about."""
 
-CALM = {
+AT_MOST = {
     "speed": 0.10,
     "acceleration": 0.05,
     "jerk": 0.10,
@@ -27,38 +27,37 @@ CALM = {
     "hidden": 0.05,
     "borders": 2.0,
 }
-"""What a camera may do at most; in surface widths S, seconds, degrees and parts of the frame."""
+"""Upper bounds of figures of ``Motion``."""
 
-CLEAR = {"clearance": 0.02, "inside": 0.1}
-"""What a camera must keep at least: from the moving land in S, and its subject from the picture's
-border in parts of the frame."""
+AT_LEAST = {"clearance": 0.02, "inside": 0.1}
+"""Lower bounds of figures of ``Motion``."""
 
-FELT = ("speed", "acceleration", "jerk", "turn")
-"""What a viewer feels of a move."""
+OF_MOVE = ("speed", "acceleration", "jerk", "turn")
+"""Figures of the move itself: a viewer feels them, and a smaller move has smaller ones."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """The worst of a camera's move, in the units of ``CALM`` and ``CLEAR``.
+    """The figures of a camera's move and of its pictures, each at the worst frame.
 
     Attributes
     ----------
     speed, acceleration, jerk, turn : float
-        The largest.
+        Of the camera's place, and the speed at which its direction turns; the largest.
     tilt : float
         Of the horizon, the largest.
     clearance : float
-        The least.
+        From the camera to the moving land, the least.
     off_third : float
-        Of the subject from the nearest thirds line, the largest.
+        From the subject to the nearest thirds line, the largest.
     inside : float
-        Of the subject from the picture's border, the least.
+        From the subject to the border of the picture, the least.
     hidden : float
-        The part of the frames in which the land hides the subject.
+        Part of the frames in which the land hides the subject.
     borders : float
-        The most sides of the land that are seen at a time.
+        Sides of the land that are seen at a time, the most.
     allowed : tuple
-        Names of figures whose bounds are others for this kind of shot, and these.
+        Names of figures that have other upper bounds for this rig, and these.
     """
 
     speed: float
@@ -75,15 +74,20 @@ class Motion:
 
     def bounds(self) -> list[tuple[str, float, float, float]]:
         """Return each figure's name, value, lower and upper bound."""
-        most = {**CALM, **dict(self.allowed)}
+        most = {**AT_MOST, **dict(self.allowed)}
         upper = [(name, getattr(self, name), 0.0, bound) for name, bound in most.items()]
-        return upper + [(name, getattr(self, name), bound, np.inf) for name, bound in CLEAR.items()]
+        return upper + [
+            (name, getattr(self, name), bound, np.inf) for name, bound in AT_LEAST.items()
+        ]
 
     def faults(self, share: float = 1.0) -> list[str]:
-        """Return what is out of its bounds, a line each; of the move also what is over a share."""
+        """Return a line for each figure that is out of its bounds.
+
+        Figures of the move may use up only this share of theirs.
+        """
         found = []
         for name, value, low, high in self.bounds():
-            bound = share * high if name in FELT else high
+            bound = share * high if name in OF_MOVE else high
             if value < low:
                 found.append(f"{name} {value:.3g} < {low:.3g}")
             elif value > bound:
@@ -138,7 +142,7 @@ def calm_track(
     width : float
         The surface's width S.
     share : float
-        How much of ``CALM`` the motion may use up: the camera moves on its own, too.
+        How much of the bounds the track may use up: the camera moves on its own, too.
     eased : bool
         As for ``fit_spline``.
 

@@ -119,7 +119,7 @@ class Rig:
     pull : float
         Seconds within which focus is pulled from what is nearer to what it looks at.
     allowed : tuple
-        Names of figures of ``motion.CALM`` with other bounds, and these.
+        Names of figures of ``Motion`` with other upper bounds, and these.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Rig:
     allowed: tuple[tuple[str, float], ...] = ()
 
     def bounds(self) -> tuple[tuple[str, float], ...]:
-        """Return the figures of ``Motion`` that have other bounds than usual, and these."""
+        """Return the names of figures of ``Motion`` with other upper bounds, and these."""
         return ("borders", float(self.borders)), *self.allowed
 
     @property
