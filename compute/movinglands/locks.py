@@ -1,4 +1,4 @@
-"""Locks: one process at a time works at a file."""
+"""Locks: only one process at a time works on a file."""
 
 from __future__ import annotations
 

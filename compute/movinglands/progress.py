@@ -94,7 +94,7 @@ def progress(label: str, total: int, done: int, unit: str, delay: float = 0) -> 
 
 
 class _EventBar(tqdm):
-    """A progress bar that is told instead of drawn."""
+    """A progress bar that is written as events instead of drawn."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(file=io.StringIO(), **settings)

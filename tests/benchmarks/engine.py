@@ -25,7 +25,7 @@ from torch._inductor.package import load_package
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
-from movinglands.data import dataset as datasets
+from movinglands.data import load as datasets
 from movinglands.engine.evaluator import Evaluator, grid
 from movinglands.evaluation.measure import Measure
 from movinglands.evaluation.objective import Objective

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from movinglands.data.dataset import load
+from movinglands.data.load import load
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.refine import refine
 from movinglands.pieces import compute

@@ -48,7 +48,7 @@ def sequence(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits():
-    from movinglands.data.dataset import load
     from movinglands.data.digits import Digits
+    from movinglands.data.load import load
 
     return load(Digits())

@@ -18,7 +18,7 @@ TABLES = {
     '[network] name = "mlp"': NETWORKS["mlp"],
     "[data]": DATA_SETS["digits"],
     "[training]": schema.Training,
-    "[surface]": schema.Surface,
+    "[surface]": schema.SurfaceTable,
     "[film]": schema.Film,
     "[look]": schema.Look,
     "[camera]": schema.Camera,

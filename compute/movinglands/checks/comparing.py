@@ -18,7 +18,7 @@ SAME, REPEATED = 2e-6, 2e-5
 
 
 def moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weights:
-    """Return weights moved by noise, so far as a multiple of each tensor's mean magnitude."""
+    """Return weights with noise added, ``distance`` times each tensor's mean magnitude."""
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for name, w in weights.items():
@@ -31,7 +31,7 @@ def moved(weights: Weights, seed: int, distance: float = DISTANCES[0]) -> Weight
 
 
 def spread(things: list[Any], most: int) -> list[Any]:
-    """Return as many as that, evenly spaced, the first and the last among them."""
+    """Return at most so many of some things, evenly spaced, the first and the last among them."""
     count = min(len(things), most)
     return [things[round(k * (len(things) - 1) / max(count - 1, 1))] for k in range(count)]
 

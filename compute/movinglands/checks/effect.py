@@ -83,7 +83,7 @@ def _without(
 def _without_gradient(
     objective: Objective, parts: list[Part], there: Weights, buffers: dict[str, Tensor]
 ) -> list[str]:
-    """Return the names of weights that the loss has no gradient by: all, where it has none."""
+    """Return the names of weights that get no gradient from the loss: all, where it has none."""
     leaves = {name: w.detach().clone().requires_grad_() for name, w in there.items()}
     number = torch.tensor(1, device=objective.device)
     try:

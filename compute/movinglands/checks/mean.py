@@ -1,4 +1,4 @@
-"""Is the loss of batches together the mean of theirs? Asked where their samples were guessed."""
+"""Is the loss of several batches the mean of their losses? Asked where samples were guessed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCHES = 256
 
 
 def check_mean(objective: Objective, weights: Weights, buffers: dict[str, Tensor]) -> None:
-    """Refuse batches whose losses do not go together by the samples that were guessed.
+    """Refuse batches whose losses, weighted by guessed samples, do not average to that of all.
 
     The loss of samples together must be the mean of the losses of some and the rest, as it is not
     where a loss is a mean over tokens, pixels that are labelled, or weights of classes. Norm
@@ -72,7 +72,7 @@ def _check_divisions(
 def _plainly(
     objective: Objective, weights: Weights, buffers: dict[str, Tensor]
 ) -> Callable[[Any], float]:
-    """Return what gives a batch's loss without noise, or raises where it draws all the same."""
+    """Return a function from a batch to its loss without noise; it raises where some is left."""
     own = objective.own
     network = own.module if own else copied(objective.module, objective.device)
     device = own.device if own else objective.device
@@ -104,11 +104,11 @@ def _plainly(
 
 
 class _Drawn(Exception):
-    """A batch's loss is not that batch's alone."""
+    """A batch's loss depends on more than that batch."""
 
 
 def _divisions(batches: list[Any], counts: list[int]) -> Iterable[tuple[Any, list[Any], list[int]]]:
-    """Yield samples together, apart, and how many: of the first batch, and of it and others."""
+    """Yield a whole, its pieces and their samples: the first batch, and that with others."""
     if (count := counts[0]) > 1:
         some = max(1, count // 3)
         with suppress(UserError):  # what cannot be taken apart

@@ -110,7 +110,7 @@ def _check_repeats(objective: Objective, own: OwnNetwork, ask: Callable[[Any], T
 
 
 def _asked(ask: Callable[[Any], Tensor], whom: Objective | OwnNetwork) -> tuple[Tensor, str]:
-    """Return the values that one gives, and why it gives none."""
+    """Return the values that the copy or the network gives, or why it gives none."""
     try:
         return ask(whom), ""
     except UserError:

@@ -35,7 +35,7 @@ AHEAD = 2
 
 
 ATTEMPTS = 5
-"""Workers that a tile may outlive: what meets more has killed them."""
+"""A tile is given up after so many workers have died with it in their hands."""
 
 
 _GONE = (
@@ -49,7 +49,7 @@ _GONE = (
 
 @dataclass(eq=False)
 class _Member:
-    """A worker as its employer sees it."""
+    """What the pool knows of a worker."""
 
     actor: Any
     up: bool = False  # there is a process
@@ -151,7 +151,7 @@ class Cluster:
         raise UserError(f"--ray: {ATTEMPTS} workers died while tuning: {reason_of(reason)}")
 
     def use(self, plan: Plan) -> None:
-        """Hire workers that evaluate by this plan, each in one thread."""
+        """Start workers that evaluate by this plan, each in one thread."""
         self.plan = replace(plan, workers=1)
         self._keep({})
         for _ in range(self.workers):
@@ -229,7 +229,7 @@ class Cluster:
         worker.tiles += 1
 
     def _centre(self, frame: int) -> Any:
-        """Return a reference to a frame's weights and buffers; those no tile needs any more go."""
+        """Return a reference to a frame's weights and buffers; forget those that no tile needs."""
         if frame not in self._centres:
             needed = {tile.frame for tile in self._in_hand()}
             kept = {t: centre for t, centre in self._centres.items() if t in needed}
@@ -289,7 +289,7 @@ class Cluster:
         )
 
     def _keep(self, packages: dict[str, bytes]) -> None:
-        """Keep in the journal what a worker compiled, for all that are hired from now on."""
+        """Keep in the journal what a worker compiled, for all workers that start from now on."""
         for name, content in packages.items():
             self._packages.mkdir(parents=True, exist_ok=True)
             write_whole(self._packages / name, content)

@@ -1,4 +1,4 @@
-"""Files as of MNIST."""
+"""IDX files, as MNIST has them."""
 
 from __future__ import annotations
 

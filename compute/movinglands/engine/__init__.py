@@ -1,1 +1,1 @@
-"""How points are evaluated: as fast as this machine can, and no more of them than it takes."""
+"""How points are evaluated: as fast as this machine can, and only those that are needed."""

@@ -1,4 +1,4 @@
-"""Launches compiled ahead: a function of tensors that runs without the interpreter, in threads too.
+"""Launches compiled ahead: functions of tensors that run without the interpreter, in threads too.
 
 What is compiled is kept in a folder, under a name that tells the computation and the machine, so
 that the same is not compiled again.
@@ -147,7 +147,7 @@ def hoist(graph: fx.GraphModule, fixed: set[int], inputs: list[Tensor]) -> list[
 
 
 def machine(device: torch.device) -> str:
-    """Return all that a compiler goes by: on another machine a package may not even start."""
+    """Return what compiled code depends on: on another machine it may not even start."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     listed = Path("/proc/cpuinfo")
     lines = listed.read_text().splitlines() if listed.exists() else [platform.processor()]

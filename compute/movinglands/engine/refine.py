@@ -1,12 +1,13 @@
 """Refinement: measure a surface where interpolation would be wrong, interpolate the rest.
 
-A grid is a ladder of nested grids, each with a node between every two of the one below: first in
-the middle of cells, then in the middle of edges. What a measured node has over its interpolation
-from below, the surplus, is the error interpolation makes there. Where surpluses are small so will
-be those of the nodes between, smaller by a known factor, and they need no measuring; where they
-are not, the next rung is measured, until all are small or nothing is left. Furred surfaces end
-measured throughout. All of it in heights, since it is heights that are looked at. What is smaller
-than the lowest rung's cells, and stands alone on smooth ground, can be missed.
+A grid is made of nested grids, the levels, each with a node between every two of the coarser one:
+first in the middle of cells, then in the middle of edges. By how much a measured node differs from
+its interpolation from the coarser level, its surplus, is the error that interpolation makes there.
+Where surpluses are small, those of the nodes between are smaller by a known factor, and need no
+measuring; where they are not, the next level is measured, until all are small or nothing is left.
+Furred surfaces end measured throughout. All of it is reckoned in heights, since heights are looked
+at. What is smaller than the coarsest level's cells, and stands alone on smooth ground, can be
+missed.
 
 The idea is that of sparse grids and interpolating wavelets (Donoho 1992): threshold surpluses.
 """
@@ -24,17 +25,17 @@ from scipy import ndimage
 
 from ..scales import to_height, to_loss
 
-Measure = Callable[[NDArray[np.int64]], NDArray]
+LossesAt = Callable[[NDArray[np.int64]], NDArray]
 """Flat indices ``row * cols + col`` of points ``(n,)`` to their losses ``(n,)``."""
 
 Heights = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 STRIDE = 12
-"""Points between two nodes of the lowest rung."""
+"""Points between two nodes of the coarsest level."""
 
 DECAY = 0.62
-"""A surplus over that of the rung below, on landscapes of ReLU networks; 0.35 on smooth ones."""
+"""Assumed ratio of surpluses from level to level: that of ReLU networks; smooth ones have 0.35."""
 
 SIGMAS = 5.0
 """Largest surplus that is reckoned with, in root mean squares of those around."""
@@ -43,7 +44,7 @@ NEARBY, REGION = 1, 4
 """Half the widths, in nodes, of the windows over which surpluses are averaged, twice."""
 
 HELD_OUT = 64
-"""One in so many points is measured to check the interpolation of its place."""
+"""One measured point in this many is spent on checking the interpolation."""
 
 SURPRISE = 1.35
 """Errors over the expected, in root mean square, from which on a check fails: fur has 1.6."""
@@ -72,7 +73,7 @@ class Refined:
     error: float
 
 
-class _Rung(NamedTuple):
+class _Level(NamedTuple):
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
 
@@ -86,7 +87,7 @@ class _Checks(NamedTuple):
 
 
 def refine(
-    measure: Measure,
+    measure: LossesAt,
     rows: int,
     cols: int,
     tolerance: float = 0.005,
@@ -114,7 +115,7 @@ def refine(
     loss = np.full((rows, cols), np.nan, np.float32)
     height = np.full((rows, cols), np.nan)
     known = np.zeros((rows, cols), bool)
-    ladder = _ladder(rows, cols)
+    levels = _levels(rows, cols)
 
     def take(wanted: Mask) -> float:
         index = np.flatnonzero(wanted & ~known)
@@ -125,16 +126,16 @@ def refine(
         # Not below float32's own steps, which no interpolation follows.
         return max(np.ptp(values), 1e-6 * np.abs(values).max(), 1e-300) if values.size else 1e-300
 
-    wanted = _first(ladder, known)
+    wanted = _first(levels, known)
     if min(rows, cols) <= STRIDE:  # too small for surpluses to tell
         wanted[:] = True
     if hint is not None:
-        wanted |= _hinted(ladder, hint == 1)
+        wanted |= _hinted(levels, hint == 1)
     error, strictness, passed = 0.0, 1.0, False
     for attempt in range(ATTEMPTS + 1):
         while wanted.any():
             span = take(wanted)
-            guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+            guess, wanted, checks = _look(levels, height, known, tolerance * span / strictness)
         if attempt == ATTEMPTS or passed:
             break
         chosen = _held_out(checks, known, seed)
@@ -150,7 +151,7 @@ def refine(
         passed = error <= tolerance and surprise <= max(SURPRISE, strictness)
         if not passed:
             strictness = max(strictness * (1.5 if error > tolerance else 1.0), surprise)
-        guess, wanted, checks = _look(ladder, height, known, tolerance * span / strictness)
+        guess, wanted, checks = _look(levels, height, known, tolerance * span / strictness)
     if known.all():
         error = 0.0
     evaluated = np.where(known, 1, 2).astype(np.uint8)
@@ -161,12 +162,12 @@ def _finite(height: Heights) -> Heights:
     return np.where(np.isfinite(height), height, np.nan)
 
 
-def _ladder(rows: int, cols: int) -> list[_Rung]:
+def _levels(rows: int, cols: int) -> list[_Level]:
     """Return nested grids, from one node in ``STRIDE`` to all of them."""
     axes = [_nested(rows), _nested(cols)]
     steps = max(len(axis) for axis in axes)
     across, down = ([*axis, *[axis[-1]] * (steps - len(axis))] for axis in axes)
-    return [_Rung(*rung) for rung in zip(across, down, strict=True)]
+    return [_Level(*level) for level in zip(across, down, strict=True)]
 
 
 def _nested(count: int) -> list[NDArray[np.int64]]:
@@ -178,45 +179,45 @@ def _nested(count: int) -> list[NDArray[np.int64]]:
     return axis
 
 
-def _first(ladder: list[_Rung], known: Mask) -> Mask:
-    """Return the lowest rung and the middles of its cells: the least that shows a surplus."""
+def _first(levels: list[_Level], known: Mask) -> Mask:
+    """Return the coarsest level and the middles of its cells: the least that shows a surplus."""
     wanted = np.zeros_like(known)
-    wanted[np.ix_(*ladder[0])] = True
-    if len(ladder) > 1:
-        middles = (np.setdiff1d(b, a) for a, b in zip(ladder[0], ladder[1], strict=True))
+    wanted[np.ix_(*levels[0])] = True
+    if len(levels) > 1:
+        middles = (np.setdiff1d(b, a) for a, b in zip(levels[0], levels[1], strict=True))
         wanted[np.ix_(*middles)] = True
     return wanted
 
 
 def _look(
-    ladder: list[_Rung], height: Heights, known: Mask, tolerance: float
+    levels: list[_Level], height: Heights, known: Mask, tolerance: float
 ) -> tuple[Heights, Mask, _Checks]:
     """Tell what must be measured next; where nothing, interpolate and tell what can be checked."""
-    guess = height[np.ix_(*ladder[0])]
+    guess = height[np.ix_(*levels[0])]
     surplus = np.zeros(guess.shape)  # root mean square around a node, as far as it is known
     wanted = np.zeros_like(known)
     checks = [_Checks(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    deeper = True  # whether any node of the half-rung below was measured
-    for below, rung in pairwise(ladder):
-        here = np.ix_(*rung)
-        guess = _finer(_finer(guess, below.rows, rung.rows).T, below.cols, rung.cols).T
-        surplus = _of_parents(surplus, below.rows, rung.rows)
-        surplus = _of_parents(surplus.T, below.cols, rung.cols).T
+    deeper = True  # whether any node of the half-level below was measured
+    for below, level in pairwise(levels):
+        here = np.ix_(*level)
+        guess = _finer(_finer(guess, below.rows, level.rows).T, below.cols, level.cols).T
+        surplus = _of_parents(surplus, below.rows, level.rows)
+        surplus = _of_parents(surplus.T, below.cols, level.cols).T
         measured, truth = known[here], height[here]
-        new_row = ~np.isin(rung.rows, below.rows)[:, None]
-        new_col = ~np.isin(rung.cols, below.cols)
+        new_row = ~np.isin(level.rows, below.rows)[:, None]
+        new_col = ~np.isin(level.cols, below.cols)
         there = measured & ~new_row & ~new_col
         edges = new_row ^ new_col
         for new, middle in ((new_row & new_col, True), (edges, False)):
             expected = DECAY * surplus
             unknown = new & ~measured
             ask = unknown & ((SIGMAS * expected > tolerance) | np.isnan(guess))
-            if ask.any():  # the rungs above wait for these
+            if ask.any():  # finer levels wait for these
                 wanted[here] = ask
                 return guess, wanted, checks[0]
             if deeper:
                 i, j = np.nonzero(unknown & _surrounded(there, middle))
-                checks.append(_Checks(rung.rows[i], rung.cols[j], expected[i, j]))
+                checks.append(_Checks(level.rows[i], level.cols[j], expected[i, j]))
             seen = measured & new
             deeper = bool(seen.any())
             surplus = expected
@@ -313,21 +314,21 @@ def _held_out(checks: _Checks, known: Mask, seed: int) -> NDArray[np.int64]:
     return np.argsort(keys, kind="stable")[len(keys) - count :]
 
 
-def _hinted(ladder: list[_Rung], evaluated: Mask) -> Mask:
+def _hinted(levels: list[_Level], evaluated: Mask) -> Mask:
     """Return what a surface like this one had to measure before its neighbours could tell."""
     wanted = np.zeros_like(evaluated)
-    for below, rung, above in zip(ladder, ladder[1:], [*ladder[2:], None], strict=False):
-        here = np.ix_(*rung)
+    for below, level, above in zip(levels, levels[1:], [*levels[2:], None], strict=False):
+        here = np.ix_(*level)
         new_row, new_col = (
-            ~np.isin(b, a) for a, b in zip((below.rows, below.cols), rung, strict=True)
+            ~np.isin(b, a) for a, b in zip((below.rows, below.cols), level, strict=True)
         )
         new_row = new_row[:, None]
         edges = new_row ^ new_col
         asked = new_row & new_col & _near(evaluated[here] & edges, 2)
         if above is not None:
             finer = evaluated[np.ix_(*above)]
-            middles = ~np.isin(above.rows, rung.rows)[:, None] & ~np.isin(above.cols, rung.cols)
-            place = (np.searchsorted(a, b) for a, b in zip(above, rung, strict=True))
+            middles = ~np.isin(above.rows, level.rows)[:, None] & ~np.isin(above.cols, level.cols)
+            place = (np.searchsorted(a, b) for a, b in zip(above, level, strict=True))
             asked |= edges & _near(finer & middles, 4)[np.ix_(*place)]
         wanted[here] |= asked
     return wanted

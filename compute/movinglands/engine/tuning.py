@@ -1,4 +1,4 @@
-"""Finding the plan: what is fastest here of what answers as one point at a time does.
+"""Finding the plan: the fastest way here that gives the same values as one point at a time.
 
 Candidates are timed by turns, several rounds, so that whatever else this machine does meets all of
 them alike, and the one with the best median is held against the plain way over several launches
@@ -105,7 +105,7 @@ class _Tuning:
         return self._winner()
 
     def _look_at_truth(self, count: int) -> float:
-        """Evaluate some points one at a time; return the shortest time that one took."""
+        """Evaluate the points that candidates are held against; return the shortest time of one."""
         points, index = sample(count)
         values, times = [], []
         for n in range(count):

@@ -54,7 +54,7 @@ class Ingredients:
 
 
 class Work(Protocol):
-    """Points of frames: an objective on a plane whose origin is another in each frame.
+    """What is to be evaluated: an objective on a plane whose origin differs from frame to frame.
 
     Attributes
     ----------

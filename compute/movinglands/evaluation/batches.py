@@ -241,7 +241,7 @@ def counts(batches: Sequence[Batch], count: Count | None) -> list[float] | None:
 
 
 def untold(batches: Sequence[Batch]) -> str:
-    """Return the sentence for batches whose samples their tensors do not tell."""
+    """Return the error for batches whose numbers of samples cannot be told."""
     unlike = next(batch for batch in batches if len(set(sizes(batch))) != 1)
     found = ", ".join(map(str, dict.fromkeys(sizes(unlike)))) or "none"
     return (

@@ -220,7 +220,7 @@ _lent: dict[int, Kept] = {}
 
 @contextmanager
 def put_back(module: nn.Module) -> Iterator[Kept]:
-    """Lend a network out, and put it back whatever happens; within that, it is kept only once."""
+    """Put a network back as it was at the end, whatever happens; nested, it is kept only once."""
     if kept := _lent.get(id(module)):
         try:
             yield kept

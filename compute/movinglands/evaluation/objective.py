@@ -137,7 +137,7 @@ class Objective(Passes):
     def at(
         self, weights: Weights, buffers: dict[str, Tensor] | None = None, index: int = 0
     ) -> Tensor:
-        """Return the values ``(len(names),)`` of one point, plainly."""
+        """Return the values ``(len(names),)`` of one point, evaluated by itself."""
         return self.assemble(self.each(self.parts, weights, buffers, index))
 
     def each(
@@ -147,7 +147,7 @@ class Objective(Passes):
         buffers: dict[str, Tensor] | None = None,
         index: int = 0,
     ) -> list[Tensor]:
-        """Return the values of parts at one point, plainly."""
+        """Return the values of parts at one point, evaluated by itself."""
         if self.own:
             buffers = self.buffers() if buffers is None else buffers
             return self.own.each(parts, weights, buffers, index)

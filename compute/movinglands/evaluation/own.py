@@ -109,7 +109,7 @@ class OwnNetwork:
 def put_in_place(
     module: nn.Module, weights: Weights, buffers: dict[str, Tensor], mode: str
 ) -> None:
-    """Give a network those weights and buffers that it has, in train mode, and then set its mode.
+    """Copy weights and buffers into a network in train mode, and then set its mode.
 
     In this order, as what merges adapters into weights on eval() needs it.
     """

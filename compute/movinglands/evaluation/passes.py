@@ -82,7 +82,7 @@ class Passes:
         buffers: dict[str, Tensor] | None = None,
         index: int = 0,
     ) -> list[Tensor]:
-        """Return the values of parts at one point, plainly."""
+        """Return the values of parts at one point, evaluated by itself."""
         buffers = self.buffers() if buffers is None else buffers
         number = torch.tensor(index, device=self.device)
         weights = {name: w.clone() for name, w in weights.items()}  # forward may write to them

@@ -36,7 +36,7 @@ class Trial:
         self._learnt: tuple[Part, Tensor]
 
     def learn(self, first: Part) -> None:
-        """Evaluate a first part; the rest is as this module says.
+        """Evaluate a first part, and note what it shows.
 
         Raises
         ------

@@ -68,7 +68,7 @@ def run(*arguments: str | Path) -> None:
 
 
 def ask(*arguments: str | Path) -> list[dict[str, Any]]:
-    """Run one of the add-on's commands unheard, and return the events it tells.
+    """Run one of the add-on's commands with its output captured, and return its JSON events.
 
     Raises
     ------

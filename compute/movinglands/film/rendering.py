@@ -30,8 +30,8 @@ it has to start and open the shot."""
 LONGEST = 8
 """Frames that a Blender is given at a time, at most: so many are lost where a node dies."""
 
-NOTE = "shot.json"
-"""In a folder of frames: what they were rendered from."""
+SHOT = "shot.json"
+"""The file in a folder of frames that says what they were rendered from."""
 
 
 def render_frames(blend: Path, folder: Path, address: str, restart: bool = False) -> None:
@@ -70,7 +70,7 @@ def _render(files: dict[str, bytes], frames: list[int], folder: Path) -> None:
     """Give frames to the nodes and take in the pictures."""
     gpus, threads = _share()
     size = max(1, min(LONGEST, -(-len(frames) // (PARTS * _blenders(gpus, threads)))))
-    version = json.loads((folder / "frames" / NOTE).read_text())["Blender"]
+    version = json.loads((folder / "frames" / SHOT).read_text())["Blender"]
     shot, cpus = ray.put(files), 0 if gpus else threads
     work = ray.remote(_on_node).options(num_gpus=gpus, num_cpus=cpus, max_retries=ATTEMPTS)
 
@@ -157,7 +157,7 @@ def _on_node(shot: list[Any], frames: list[int], threads: int, version: str) -> 
         except blender.BlenderFailed as error:
             where = f"{socket.gethostname()}: {error}"
             raise blender.BlenderFailed(error.code, where) from None
-        own = json.loads((folder / "frames" / NOTE).read_text())["Blender"]
+        own = json.loads((folder / "frames" / SHOT).read_text())["Blender"]
         if own != version:
             raise UserError(
                 f"--ray: {socket.gethostname()} has Blender {own}, here is {version}: their "

@@ -202,7 +202,7 @@ class _Walk:
         return b"=" + met.digest
 
     def _forget(self, top: _Entry) -> None:
-        """After each part of what has no order, know what was known before it."""
+        """After each part of what has no order, forget what was met in it."""
         if top.unordered is not None:
             while len(self._memo) > top.number + 1:
                 self._memo.popitem()

@@ -237,7 +237,7 @@ def _as(*parts: Callable[[Any], Any]) -> Callable[[Any], Parts]:
 
 
 def _proxied(proxy: Any) -> Any:
-    """Return what a weak proxy stands for, by the one thing that every object has."""
+    """Return what a weak proxy stands for, which its bound ``__repr__`` knows."""
     try:
         return proxy.__repr__.__self__
     except ReferenceError:

@@ -90,7 +90,7 @@ def _same_grid(plane: ImportedSurface, other: ImportedSurface) -> bool:
 
 
 def _surface(planes: list[ImportedSurface], tool: str) -> SurfaceData:
-    """Gather planes of one grid, a frame each.
+    """Gather surfaces of one grid as the frames of a sequence.
 
     Metrics and paths are those that all of them have; there is one posterior in a file, so that
     of several planes is left out.

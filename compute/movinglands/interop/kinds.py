@@ -78,7 +78,7 @@ def ranges_of(coordinates: Ranges, kind: str) -> Ranges:
 
 
 def _ordered(plane: ImportedSurface) -> ImportedSurface:
-    """Return a plane with increasing coordinates; refuse one that is none."""
+    """Return a surface with increasing coordinates; refuse one that cannot have them."""
     for name, axis in (("alpha", plane.alpha), ("beta", plane.beta)):
         if len(axis) < 2 or not np.isfinite(axis).all() or len(np.unique(axis)) < len(axis):
             raise UserError(f"{name}: expected two or more different finite coordinates.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data.dataset import DataSet, load
+from ..data.load import LoadedData, load
 from ..engine.device import choose_device, device_name
 from ..errors import UserError
 from ..files import write_whole
@@ -25,9 +25,9 @@ from ..surfaces.journal import Room, check_room, discard, journal_of
 from .measured import surface_of
 from .recipe import load_recipe, read_recipe
 from .schema import Recipe
-from .training import Snapshot, snapshot_steps, train
+from .training import Checkpoint, snapshot_steps, train
 
-NOTE = "recipe.toml"
+RECIPE = "recipe.toml"
 """The journal's copy of its recipe."""
 
 
@@ -108,13 +108,13 @@ def _is_complete(path: Path, recipe: Recipe) -> bool:
 
 
 def _is_journal_of(journal: Path, recipe: Recipe) -> bool:
-    note = journal / NOTE
+    note = journal / RECIPE
     return note.exists() and load_recipe(note).computed() == recipe.computed()
 
 
 def _open_journal(journal: Path, recipe: Recipe) -> None:
     (journal / "snapshots").mkdir(parents=True, exist_ok=True)
-    note = journal / NOTE
+    note = journal / RECIPE
     if note.exists() and not _is_journal_of(journal, recipe):
         raise UserError(
             f"{journal} holds the beginning of another recipe: give another file with -o, "
@@ -168,10 +168,10 @@ def _save(path: Path, content: object) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def _train(recipe: Recipe, module: nn.Module, data: DataSet, journal: Path) -> None:
+def _train(recipe: Recipe, module: nn.Module, data: LoadedData, journal: Path) -> None:
     steps = snapshot_steps(recipe.training)
     saved = journal / "training.pt"
-    start = Snapshot(**torch.load(saved, weights_only=True)) if saved.exists() else None
+    start = Checkpoint(**torch.load(saved, weights_only=True)) if saved.exists() else None
     done = 0 if start is None else steps.index(start.step) + 1
     with progress("training", len(steps), done, "snapshot") as bar:
         for snapshot in train(module, data, recipe.training, steps, start):

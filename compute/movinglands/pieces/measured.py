@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..data.dataset import DataSet
+from ..data.load import LoadedData
 from ..evaluation.measure import Measure
 from ..evaluation.objective import Objective
 from ..planes.directions import Course, directions_of
@@ -23,7 +23,7 @@ CHUNK = 256
 """Images in a batch where the whole set counts."""
 
 
-def surface_of(recipe: Recipe, module: nn.Module, data: DataSet, journal: Path) -> Surface:
+def surface_of(recipe: Recipe, module: nn.Module, data: LoadedData, journal: Path) -> Surface:
     """Return the surface that a recipe asks for, its plane kept in the journal."""
     wanted = recipe.surface
     measure = Measure(

@@ -44,7 +44,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Surface:
+class SurfaceTable:
     """The window on the loss: where it looks, how finely, and on which data.
 
     ``range`` is half the window's width in units of the directions: "random" ones, normalised to
@@ -184,7 +184,7 @@ class Recipe:
     data: Data = field(default_factory=Digits, metadata={"kinds": DATA_SETS})
     network: Network = field(default_factory=Convnet, metadata={"kinds": NETWORKS})
     training: Training = field(default_factory=Training)
-    surface: Surface = field(default_factory=Surface)
+    surface: SurfaceTable = field(default_factory=SurfaceTable)
     film: Film = field(default_factory=Film)
     look: Look = field(default_factory=Look)
     camera: Camera = field(default_factory=Camera)

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..data.dataset import DataSet
+from ..data.load import LoadedData
 from .schema import Training
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Checkpoint:
     """A network at one moment of its training, and all that is needed to train on from it."""
 
     step: int
@@ -47,29 +47,29 @@ def snapshot_steps(training: Training) -> list[int]:
 
 def train(
     module: nn.Module,
-    data: DataSet,
+    data: LoadedData,
     training: Training,
     steps: Sequence[int],
-    start: Snapshot | None = None,
-) -> Iterator[Snapshot]:
+    start: Checkpoint | None = None,
+) -> Iterator[Checkpoint]:
     """Train a classifier with SGD, yielding a snapshot at each of the given steps.
 
     Parameters
     ----------
     module : nn.Module
         Trained in place.
-    data : DataSet
+    data : LoadedData
         On the module's device.
     training : Training
         Learning rate, momentum, weight decay, batch size and seed.
     steps : sequence of int
         Increasing; a snapshot at step s is the network after s updates.
-    start : Snapshot, optional
+    start : Checkpoint, optional
         Where to go on from: only later snapshots are yielded.
 
     Yields
     ------
-    Snapshot
+    Checkpoint
         Its tensors are copies.
     """
     optimizer = torch.optim.SGD(
@@ -85,7 +85,7 @@ def train(
         done = start.step
     for step in range(max(done, 0), steps[-1] + 1):
         if step in wanted and step > done:
-            yield Snapshot(
+            yield Checkpoint(
                 step=step,
                 module=copy.deepcopy(module.state_dict()),
                 optimizer=copy.deepcopy(optimizer.state_dict()),
@@ -104,7 +104,8 @@ def train(
 def batch_of_step(count: int, batch: int, seed: int, step: int) -> Tensor:
     """Return the indices of a step's batch.
 
-    Each epoch is a permutation of its own, cut into whole batches: ``count % batch`` sit it out.
+    Each epoch is a permutation of its own, cut into whole batches: its last ``count % batch``
+    samples are skipped.
     """
     epoch, index = divmod(step, count // batch)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -112,7 +113,7 @@ def batch_of_step(count: int, batch: int, seed: int, step: int) -> Tensor:
 
 
 def _scalars(
-    module: nn.Module, data: DataSet, optimizer: torch.optim.Optimizer
+    module: nn.Module, data: LoadedData, optimizer: torch.optim.Optimizer
 ) -> dict[str, float]:
     """Measure the network in eval mode on all the data."""
     module.eval()

@@ -97,7 +97,7 @@ def _inside(group: h5py.Group, name: str, kind: type) -> Any:
 
 
 def lies_elsewhere(group: h5py.Group, name: str) -> str:
-    """Return by what something in a group is led out of the file; "" where it lies in it."""
+    """Return what leads out of the file, a link or data in another; "" where nothing does."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         return "a link"
     found = group[name]

@@ -1,4 +1,4 @@
-"""Where a surface's frames are kept on the way: whole, or as tiles until they are whole."""
+"""Where a surface's frames are kept while it is computed: as tiles, then whole."""
 
 from __future__ import annotations
 

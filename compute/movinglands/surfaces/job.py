@@ -1,4 +1,4 @@
-"""One surface on its way: its plane, its frames, and where they are kept."""
+"""One surface being computed: its plane, its objective, its frames."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _kept_plan(file: Path, where: str) -> Plan | None:
 
 
 class SurfaceJob:
-    """One surface on its way: its plane, its frames, and where they are kept."""
+    """One surface being computed: its plane, its objective, its frames."""
 
     def __init__(self, surface: Surface, journal: Path, device: torch.device) -> None:
         module = unwrapped(surface.module)  # as in the snapshots, of torch.compile and the like

@@ -14,6 +14,7 @@ from ..evaluation.batches import Batch, Count
 from ..evaluation.measure import Measure
 from ..evaluation.pure import Loss
 from ..planes.plane import Plane
+from ..scales import SCALES
 from ..snapshots.snapshots import Snapshots
 
 WINDOWS = ("travelling", "fixed")
@@ -60,8 +61,8 @@ class Surface:
     Raises
     ------
     UserError
-        For a window there is not, a resolution that is none or below 2, a range of nothing, or an
-        attribute that is neither text nor a number.
+        For a window or a scale there is not, a resolution that is none or below 2, a range of
+        nothing, or an attribute that is neither text nor a number.
     """
 
     module: nn.Module
@@ -80,9 +81,10 @@ class Surface:
     attrs: dict[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.window not in WINDOWS:
-            expected = " or ".join(WINDOWS)
-            raise UserError(f"window: expected {expected}, got {self.window!r}.")
+        for name, choices in (("window", WINDOWS), ("scale", SCALES)):
+            if (value := getattr(self, name)) not in choices:
+                expected = " or ".join(choices)
+                raise UserError(f"{name}: expected {expected}, got {value!r}.")
         try:
             fits = min(self.shape) >= 2
         except (TypeError, ValueError):  # a fraction, three numbers

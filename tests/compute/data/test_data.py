@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from movinglands import memory
-from movinglands.data import dataset as data
-from movinglands.data.dataset import load
+from movinglands.data import load as data
+from movinglands.data.load import load
 from movinglands.data.registry import DATA_SETS
 from movinglands.errors import UserError
 from movinglands.pieces.compute import compute

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 import movinglands.pieces.compute as computing
 from movinglands import memory
-from movinglands.data import dataset as data
+from movinglands.data import load as data
 from movinglands.engine.evaluator import Evaluator
 from movinglands.engine.plan import Plan
 from movinglands.errors import UserError

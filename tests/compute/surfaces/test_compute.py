@@ -779,6 +779,7 @@ def test_a_fixed_window_takes_room_for_all_its_copies(
     ("change", "sentence"),
     [
         ({"window": "moving"}, "window: expected travelling or fixed, got 'moving'"),
+        ({"scale": "ln"}, "scale: expected log or linear or symlog, got 'ln'"),
         ({"resolution": 1}, "resolution = 1: expected 2 points a side at least"),
         ({"resolution": (5, 1)}, "expected 2 points a side at least"),
         ({"resolution": 5.5}, "resolution = 5.5: expected 2 points .* as a whole number"),

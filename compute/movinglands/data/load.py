@@ -24,7 +24,7 @@ HELD_OUT = 0.2
 
 
 @dataclass(frozen=True)
-class DataSet:
+class LoadedData:
     """Images ``(n, channels, size, size)``, float32, standardised; labels ``(n,)``, int64."""
 
     images: Tensor
@@ -33,13 +33,13 @@ class DataSet:
     test_labels: Tensor
     classes: int
 
-    def to(self, device: torch.device) -> DataSet:
+    def to(self, device: torch.device) -> LoadedData:
         """Return the same data on another device."""
         tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return DataSet(**(vars(self) | tensors))
+        return LoadedData(**(vars(self) | tensors))
 
 
-def load(data: Data) -> DataSet:
+def load(data: Data) -> LoadedData:
     """Load a data set.
 
     Each image's middle square is resized, bilinearly and antialiased. Every channel is
@@ -73,7 +73,9 @@ def load(data: Data) -> DataSet:
     labels = torch.tensor([int(split.labels[i]) for split, i in test + train])
     count = len(test)
     _standardise(images, images[count:])
-    return DataSet(images[count:], labels[count:], images[:count], labels[:count], source.classes)
+    return LoadedData(
+        images[count:], labels[count:], images[:count], labels[:count], source.classes
+    )
 
 
 def _shuffled(split: Split, generator: torch.Generator) -> list[tuple[Split, int]]:
