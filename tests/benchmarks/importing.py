@@ -2,7 +2,7 @@
 
 Beside it the same sequence as importers of mesh sequences bring it in, one mesh a frame, each
 shown in its time; here with bulk arrays, which they rarely use. Each is a process of its own.
-Files are read from the page cache.
+Files are read from the page cache. Last a whole shot, of GENTLY's size, as an artist plays it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+from funnel import funnel
 
 from addon.sequence import heights
 from addon.sequence.memory import cache_size
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import bpy
 
 RESOLUTION, SNAPSHOTS = 548, 300
+SHOT_RESOLUTION, SHOT_SNAPSHOTS = 161, 48
+"""Of the whole shot: those of GENTLY."""
+
 LAST_FRAME = 1000
 """Of the film: most of its frames lie between two snapshots."""
 
@@ -58,6 +62,22 @@ def bench() -> Iterator[Row]:
         cache["change"],
         f"mesh cache; import {cache['seconds']:.4g} s, peak over raw {cache['peak']:.4g}",
         change,
+    )
+    yield _whole_shot()
+
+
+def _whole_shot() -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        sequence = Path(folder, "shot.h5")
+        recipe = Path(__file__).parents[2].joinpath("scenes/gently.toml").read_text()
+        surface = funnel(frames=SHOT_SNAPSHOTS, size=SHOT_RESOLUTION)
+        write_sequence(sequence, "SHOT", recipe, {"network": surface})
+        shot = _measured("shot", sequence)
+    return Row(
+        "shot.frame_change.ms",
+        shot["change"],
+        f"a whole shot of {SHOT_RESOLUTION**2} points, with its overlays",
+        f"without overlays {shot['bare']:.4g}",
     )
 
 
@@ -91,6 +111,8 @@ def _measure(way: str, path: Path) -> dict[str, float]:
     import bpy
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    if way == "shot":
+        return _played(path)
     with open(path, "rb") as file:
         while file.read(1 << 20):  # into the page cache
             pass
@@ -110,6 +132,27 @@ def _measure(way: str, path: Path) -> dict[str, float]:
         scene.collection.objects.link(thing)
     change = min(_pass(scene) for _ in range(PASSES))
     return {"seconds": seconds, "peak": peak, "change": 1e3 * change}
+
+
+def _played(path: Path) -> dict[str, float]:
+    """Import a whole shot, and go through some frames with overlays and without, in turns."""
+    import bpy
+
+    from addon.blender.parts import parts_of
+    from addon.overlays.build import OVERLAYS
+    from addon.shot.build import import_sequence
+
+    shot = import_sequence(path)
+    scene = next(s for s in bpy.data.scenes if shot.name in s.collection.children)
+    kinds = {kind for overlay in OVERLAYS.values() for kind in overlay.kinds}
+    parts = parts_of(shot)
+    shown = [parts[p] for p in parts if p.kind in kinds and not parts[p].hide_viewport]
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    for hidden in (False, True) * PASSES:
+        for thing in shown:
+            thing.hide_viewport = hidden
+        taken[hidden].append(_pass(scene))
+    return {"change": 1e3 * min(taken[False]), "bare": 1e3 * min(taken[True])}
 
 
 def _pass(scene: bpy.types.Scene) -> float:
