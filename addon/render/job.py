@@ -8,9 +8,10 @@ from pathlib import Path
 
 import bpy
 
+from ..blender import devices
 from ..blender.parts import MARK
 from ..overlays.compositing import scenes_of
-from . import devices, encode, quality
+from . import encode, quality
 from .copies import COPY
 from .opening import open_blend
 from .signature import content, signature

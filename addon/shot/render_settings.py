@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from ..blender import compat
+from ..blender import compat, devices
 from ..blender.parts import MARK
 from ..look import LOOKS
 from ..look.grading import set_view
 from ..overlays.compositing import scenes_of
-from ..render import devices
 from .settings import Settings
 
 

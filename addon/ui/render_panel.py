@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..render import copies, devices, folder, quality
+from ..blender import devices
+from ..render import copies, folder, quality
 from ..render.opening import shot_scene
 from . import render_job
 from .drawing import redraw, sentence

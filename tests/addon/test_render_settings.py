@@ -5,8 +5,9 @@ import pytest
 from rendered import altered
 
 import addon
+from addon.blender import devices
 from addon.judge import gates as judge
-from addon.render import devices, quality
+from addon.render import quality
 from addon.render.job import prepare
 from addon.shot import parts as shots
 
