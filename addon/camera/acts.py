@@ -14,16 +14,20 @@ from .rigs import RIGS, Framing
 TRANSITIONS = ("cut", "fade", "ease")
 
 FRAMING = {
-    "lens": "lens",
-    "azimuth": "azimuth",
-    "elevation": "elevation",
-    "distance": "distance",
-    "drift": "drift",
-    "third": "frame_x",
-    "rise": "frame_y",
-    "follow": "follow",
+    "lens": ("lens", 1, 5000),
+    "azimuth": ("azimuth", -360, 360),
+    "elevation": ("elevation", -90, 90),
+    "distance": ("distance", 0.01, 100),
+    "drift": ("drift", -360, 360),
+    "third": ("frame_x", 0.05, 0.95),
+    "rise": ("frame_y", 0.05, 0.95),
+    "follow": ("follow", 0, 1),
 }
-"""The keys of a framing, as recipes call them, and the fields of ``Framing`` that they are."""
+"""The keys of a framing, as recipes call them: the field of ``Framing`` that each is, and the least
+and the most that it may be."""
+
+SHORTEST = 2
+"""Frames that an act lasts at least."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,25 @@ class Act:
     line: str = ""
 
 
-def framing_of(table: Mapping[str, Any]) -> dict[str, float]:
-    """Return the fields of ``Framing`` that a table sets; None means the rig's default."""
-    return {
-        field: float(table[key]) for key, field in FRAMING.items() if table.get(key) is not None
-    }
+def framing_of(table: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Return the fields of ``Framing`` that a table sets; None means the rig's default.
+
+    Raises
+    ------
+    ValueError
+        For a value that is no number, or out of its bounds.
+    """
+    found = {}
+    for key, (field, low, high) in FRAMING.items():
+        value = table.get(key)
+        if value is None:
+            continue
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise ValueError(
+                f"{where}: {key}: expected a number from {low} to {high}, got {value!r}."
+            )
+        found[field] = float(value)
+    return found
 
 
 def read_acts(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: float) -> list[Act]:
@@ -76,12 +94,12 @@ def read_acts(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: fl
     Raises
     ------
     ValueError
-        For a key, rig or transition that does not exist, a value of the wrong type, and acts that
-        do not begin one after the other.
+        For a key, rig or transition that does not exist, a value of the wrong type or out of its
+        bounds, and acts that do not begin one after the other, or are too short.
     """
     if not isinstance(tables, (list, tuple)) or not all(isinstance(t, dict) for t in tables):
         raise ValueError("recipe: camera.acts: expected tables [[camera.acts]].")
-    whole = framing_of(wanted)
+    whole = framing_of(wanted, "recipe: camera")
     if not tables:
         rig = _rig(rig, "recipe: camera")
         return [Act(rig, 1, last_frame, replace(RIGS[rig].framing, **whole))]
@@ -91,31 +109,34 @@ def read_acts(tables: Any, rig: str, wanted: Mapping[str, float], last_frame: fl
         where = f"recipe: camera.acts {n + 1}"
         if shares[n + 1] <= shares[n]:
             raise ValueError(f"{where}: expected the next start, or the end 1.0, to be after it.")
-        _check_keys(table, where)
-        kind = _rig(table.get("rig", rig), where)
-        transition = table.get("transition", "cut")
-        if transition not in TRANSITIONS:
-            raise ValueError(
-                f"{where}: transition {transition!r}: expected one of {', '.join(TRANSITIONS)}."
-            )
         first, end = (_frame(share, last_frame) for share in shares[n : n + 2])
         last = end - 1 if n + 1 < len(tables) else end
-        framing = replace(RIGS[kind].framing, **{**whole, **framing_of(table)})
-        line = str(table.get("line", ""))
-        acts.append(Act(kind, first, last, framing, transition if n else "cut", line))
+        if last - first + 1 < SHORTEST:
+            raise ValueError(f"{where}: expected an act of {SHORTEST} frames at least.")
+        act = _act({"rig": rig, **table}, whole, first, last, where)
+        acts.append(act if n else replace(act, transition="cut"))
     return acts
 
 
-def _check_keys(table: dict[str, Any], where: str) -> None:
-    for key, value in table.items():
+def _act(
+    table: dict[str, Any], whole: Mapping[str, float], first: float, last: float, where: str
+) -> Act:
+    """Return the act of a table, on top of the framing of the whole shot."""
+    for key in table:
         if key not in ("rig", "start", "transition", "line", *FRAMING):
             raise ValueError(f"{where}: no key {key!r}.")
-        if key in FRAMING and type(value) not in (int, float):
-            raise ValueError(f"{where}: {key}: expected a number, got {value!r}.")
+    rig = _rig(table["rig"], where)
+    transition = table.get("transition", "cut")
+    if transition not in TRANSITIONS:
+        raise ValueError(
+            f"{where}: transition {transition!r}: expected one of {', '.join(TRANSITIONS)}."
+        )
+    framing = replace(RIGS[rig].framing, **{**whole, **framing_of(table, where)})
+    return Act(rig, first, last, framing, transition, str(table.get("line", "")))
 
 
 def _rig(name: Any, where: str) -> str:
-    if name not in RIGS:
+    if not isinstance(name, str) or name not in RIGS:
         raise ValueError(f"{where}: rig {name!r}: expected one of {', '.join(RIGS)}.")
     return name
 

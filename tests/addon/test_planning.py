@@ -240,7 +240,14 @@ def test_acts_of_a_recipe():
         ([{}, {"start": 0.5}, {"start": 0.4}], "acts 2: expected the next start"),
         ([{}, {"start": 0.5, "transition": "wipe"}], "transition 'wipe': expected one of cut"),
         ([{"lense": 50}], "acts 1: no key 'lense'"),
-        ([{"lens": "long"}], "acts 1: lens: expected a number, got 'long'"),
+        ([{"lens": "long"}], "acts 1: lens: expected a number from 1 to 5000, got 'long'"),
+        ([{"lens": float("inf")}], "acts 1: lens: expected a number from 1 to 5000, got inf"),
+        ([{"rise": float("nan")}], "acts 1: rise: expected a number from 0.05 to 0.95, got nan"),
+        ([{}, {"start": 0.5, "distance": 0}], "acts 2: distance: expected a number from 0.01"),
+        ([{"start": float("nan")}], "acts 1: start: expected 0"),
+        ([{"rig": ["ride"]}], r"acts 1: rig \['ride'\]: expected one of ride"),
+        ([{}, {"start": 0.004}], "acts 1: expected an act of 2 frames at least"),
+        ([{}, *({"start": n / 500} for n in range(1, 500))], "acts 1: expected an act of 2 frames"),
     ],
 )
 def test_acts_from_anywhere_are_checked(tables, fault):
@@ -273,3 +280,17 @@ def test_the_manual_lists_the_rigs_as_menus_do():
     listed = re.findall(r"^\| \*([a-z-]+)\* \| ([^|]+) \| [^|]+ \|$", manual, re.MULTILINE)
     assert listed == [(rig.name, rig.description) for rig in RIGS.values()]
     assert all(rig.label for rig in RIGS.values())
+
+
+def test_the_framing_of_a_whole_shot_is_checked():
+    with pytest.raises(ValueError, match="recipe: camera: lens: expected a number from 1 to 5000"):
+        read_acts([], "ride", {"lens": 1e300}, 120)
+
+
+def test_the_shortest_acts_can_be_planned():
+    land = LANDS["smooth"]
+    acts = [Act("orbit", 10, 11, RIGS["orbit"].framing)]
+    acts.append(Act("wide", 12, 13, RIGS["wide"].framing, "ease"))
+    acts.append(Act("ride", 14, 15, RIGS["ride"].framing, "fade"))
+    for found in drained(planning(acts, land, FPS, ASPECT)):
+        assert all(np.isfinite(spline.values).all() for spline in (*found.place, *found.aim))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from addon.camera.acts import FRAMING
 from addon.camera.rigs import RIGS
 from addon.shot.settings import Settings
 from movinglands.pieces import schema
@@ -92,6 +93,12 @@ def test_a_shot_has_the_settings_of_the_recipe():
 
 def test_a_recipe_knows_the_rigs_of_the_add_on():
     assert tuple(RIGS) == schema.RIGS
+
+
+def test_both_halves_have_the_same_bounds_of_the_framing():
+    bounds = {key: tuple(bounds) for key, (_, *bounds) in FRAMING.items()}
+    found = {field.name: field.metadata for field in dataclasses.fields(schema.Framing)}
+    assert bounds == {key: (value["low"], value["high"]) for key, value in found.items()}
 
 
 def test_what_a_recipe_says_of_the_framing_reaches_the_shot_and_nothing_else():
