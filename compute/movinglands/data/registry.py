@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from .digits import Digits
-from .faces import Faces
-from .folder import Folder
-from .hub import Hub
-from .idx import Idx
+from ..keys import kinds
 from .source import Data
 
-DATA_SETS: dict[str, type[Data]] = {
-    "digits": Digits,
-    "faces": Faces,
-    "folder": Folder,
-    "idx": Idx,
-    "hub": Hub,
-}
+DATA_SETS: dict[str, type[Data]] = kinds(
+    __package__,
+    {
+        "digits": "digits:Digits",
+        "faces": "faces:Faces",
+        "folder": "folder:Folder",
+        "idx": "idx:Idx",
+        "hub": "hub:Hub",
+    },
+)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .convnet import Convnet
-from .mlp import Mlp
+from ..keys import kinds
 from .network import Network
 
-NETWORKS: dict[str, type[Network]] = {
-    "convnet": Convnet,
-    "mlp": Mlp,
-}
+NETWORKS: dict[str, type[Network]] = kinds(
+    __package__,
+    {
+        "convnet": "convnet:Convnet",
+        "mlp": "mlp:Mlp",
+    },
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -34,15 +36,11 @@ def surface_of(recipe: Recipe, module: nn.Module, data: LoadedData, journal: Pat
         seed=wanted.batch_seed,
         precision=wanted.precision,
     )
-    snapshots = Snapshots.in_folder(journal / "snapshots")
-    loss = classification_with_accuracy if wanted.accuracy else classification
-    batches = _batches(recipe, data.images, data.labels)
-    return Surface(
+    surface = Surface(
         module=module,
-        snapshots=snapshots,
-        loss=loss,
-        batches=batches,
-        plane=_plane(recipe, module, snapshots, Objective(module, loss, batches, measure), journal),
+        snapshots=Snapshots.in_folder(journal / "snapshots"),
+        loss=classification_with_accuracy if wanted.accuracy else classification,
+        batches=_batches(recipe, data.images, data.labels),
         resolution=wanted.resolution,
         range=wanted.range,
         window=wanted.window,
@@ -52,6 +50,10 @@ def surface_of(recipe: Recipe, module: nn.Module, data: LoadedData, journal: Pat
         scale=recipe.look.scale,
         attrs=_attributes(recipe),
     )
+    kept = journal / "plane.pt"  # as not all are found to the last bit
+    if not kept.exists():
+        directions_of(wanted.directions).plane(_course(recipe, surface)).save(kept)
+    return replace(surface, plane=Plane.load(kept))
 
 
 def _batches(recipe: Recipe, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -67,39 +69,35 @@ def _chunks(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
     return list(zip(images.split(CHUNK), labels.split(CHUNK), strict=True))
 
 
-def _plane(
-    recipe: Recipe, module: nn.Module, snapshots: Snapshots, objective: Objective, journal: Path
-) -> Plane:
-    """Return the recipe's plane; the journal keeps it, as not all are found to the last bit."""
-    kept, surface = journal / "plane.pt", recipe.surface
-    if kept.exists():
-        return Plane.load(kept)
-    names = weights_of(module)
+def _course(recipe: Recipe, surface: Surface) -> Course:
+    """Return the training that a surface's plane is laid through."""
+    snapshots, wanted = surface.snapshots, recipe.surface
+    names = weights_of(surface.module)
     device = next(iter(names.values())).device
 
     def weights(t: int) -> dict[str, Tensor]:
         state = snapshots[t]
         return {name: state[name].to(device) for name in names}
 
-    last = len(snapshots) - 1
-    buffers = objective.buffers(snapshots[last])
+    @cache
+    def at_the_end() -> tuple[Objective, dict[str, Tensor]]:
+        objective = Objective(surface.module, surface.loss, surface.batches, surface.measure)
+        return objective, objective.buffers(snapshots[len(snapshots) - 1])
 
     def terms(w: dict[str, Tensor]) -> Iterator[Tensor]:
         """Yield the loss of one batch after the other, as all need not fit into memory."""
+        objective, buffers = at_the_end()
         for term in objective.terms(w, buffers):
             yield term()
 
-    course = Course(
+    return Course(
         weights,
         len(snapshots),
         terms,
-        surface.seed,
-        surface.normalisation,
-        surface.one_dimensional,
+        wanted.seed,
+        wanted.normalisation,
+        wanted.one_dimensional,
     )
-    plane = directions_of(surface.directions).plane(course)
-    plane.save(kept)
-    return plane
 
 
 def _attributes(recipe: Recipe) -> dict[str, str | int | float]:

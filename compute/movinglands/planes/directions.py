@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ..keys import kind
 
 if TYPE_CHECKING:  # torch is imported when a plane is laid: a recipe is read without it
     from torch import Tensor
@@ -63,8 +64,7 @@ class Directions:
 
 def directions_class(name: str) -> type[Directions]:
     """Return the dataclass of directions by their name."""
-    module, _, cls = DIRECTIONS[name].partition(":")
-    return getattr(import_module(f".{module}", __package__), cls)
+    return kind(__package__, DIRECTIONS[name])
 
 
 def directions_of(value: str | dict[str, Any]) -> Directions:
