@@ -70,7 +70,7 @@ def look():
         except Exception:
             answer = {"error": traceback.format_exc()}
         partial = FOLDER / "answer.part"
-        partial.write_text(json.dumps(answer))
+        partial.write_text(json.dumps(answer, default=list))
         partial.rename(FOLDER / "answer.json")
     return 0.01
 
