@@ -142,6 +142,7 @@ STEPPING = ["import_sequence", "update", "set_heights", "change_camera"]
 @pytest.mark.parametrize("name", STEPPING)
 def test_escape_changes_nothing(blender, files, name):
     before = blender.run("look()")
+    write_sequence(files / "tiny.h5", "TINY", FILM, {"network": funnel(7)})
     given = {k: str(files / v) if k == "filepath" else v for k, v in EDITS[name].items()}
     blender.run(f"bind({CALL.upper()!r}, 'moving_lands.{name}', **{given!r})")
     if name in ("import_sequence", "set_heights"):
@@ -151,7 +152,6 @@ def test_escape_changes_nothing(blender, files, name):
     else:
         blender.press(CALL, "Escape")
     assert blender.run("look()") == before
-    assert "cancelled, nothing has changed" in blender.log()
     call(blender, name, files)
     assert blender.run("look()") != before or name == "set_heights"
 
@@ -199,4 +199,3 @@ def test_an_undo_meanwhile_ends_it(blender, files):
     blender.key("Escape")  # the error's popup, by leaving it
     blender.settle()
     assert blender.run("look()") == before
-    assert "nothing has changed" in blender.log()
