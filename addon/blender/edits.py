@@ -16,6 +16,9 @@ import numpy as np
 KEYS = "moving_lands_keys"
 """Stamps of a data-block's F-curves and drivers, a checksum for each property."""
 
+CACHE = "moving_lands_cache"
+"""Stamp of the file that a land's Mesh Cache modifier follows: its name."""
+
 LOOK = "moving_lands_look"
 """Stamp of a part of a look: a material, a lamp, a world, a scene's colour management."""
 

@@ -6,7 +6,8 @@ one. A file is removed as soon as none of four can show it: the open .blend; und
 
 Undo is followed by a number in the scenes that grows with each change of caches and that undo sets
 back: changes with higher numbers were undone, and the next change makes them unreachable. Only
-files that this session wrote or replaced are ever removed; the last ones are when Blender quits.
+files that this session wrote or replaced are ever removed, none that an artist gave to a land; the
+last ones are when Blender quits.
 """
 
 from __future__ import annotations

@@ -149,9 +149,9 @@ def _renew(
     """Give a land the points of its first snapshot, and the heights of all or their cache."""
     _renew_grid(land, surface, first)
     if isinstance(heights, Path):
-        before = mesh_cache.file_of(land)
+        replaced = [mesh_cache.file_of(land)] if mesh_cache.is_as_attached(land) else []
         mesh_cache.attach(land, heights)
-        cache_files.changed([heights], [before])
+        cache_files.changed([heights], replaced)
     else:
         _renew_keys(land, surface, heights)
     owner, path, _ = clock(land)

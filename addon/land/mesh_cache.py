@@ -20,6 +20,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..blender import edits
 from ..files import replace
 
 HEADER = struct.Struct("<12siiffi")
@@ -171,6 +172,7 @@ def attach(land: bpy.types.Object, path: Path) -> None:
         cache.cache_format = "PC2"
         cache.play_mode, cache.time_mode = "CUSTOM", "FRAME"
     cache.filepath = _relative(path.resolve())
+    edits.stamp(land, edits.CACHE, path.name)
 
 
 def _relative(path: Path) -> str:
@@ -188,6 +190,14 @@ def modifier(land: bpy.types.Object) -> bpy.types.MeshCacheModifier | None:
         if found.type == "MESH_CACHE" and found.cache_format == "PC2":
             return found
     return None
+
+
+def is_as_attached(land: bpy.types.Object) -> bool:
+    """Tell whether a land follows a file that was written for it, and none of an artist's."""
+    file = file_of(land)
+    if edits.stamped(land, edits.CACHE) is None:  # versions before wrote no stamp
+        return owner(file) is not None
+    return edits.is_untouched(land, edits.CACHE, file.name)
 
 
 def file_of(land: bpy.types.Object) -> Path:

@@ -365,6 +365,30 @@ def test_saved_under_another_name_both_keep_their_heights(followed, tmp_path, fo
     assert [path.name for path in second.parent.glob("second*.pc2")] == ["second network 2.pc2"]
 
 
+def test_the_cache_of_an_earlier_version_is_replaced_too(followed, tmp_path):
+    shot = Shot(tmp_path)
+    del bpy.data.objects["Land network"]["moving_lands_cache"]
+    save()
+    load(shot.blend)
+    shot.update(1)
+    save()
+    load(shot.blend)
+    assert shot.caches() == ["shot network 2.pc2"]
+
+
+def test_a_file_of_the_artists_own_stays(followed, tmp_path):
+    shot = Shot(tmp_path)
+    mine = tmp_path / "mine.pc2"
+    shutil.copy(tmp_path / "shot network.pc2", mine)
+    bpy.data.objects["Land network"].modifiers[0].filepath = "//mine.pc2"
+    save()
+    shot.update(1)
+    save()
+    load(shot.blend)
+    assert shot.shows(1)
+    assert mine.exists()
+
+
 def test_a_file_that_another_one_shows_stays_as_it_was(followed, tmp_path):
     """To the byte: frames that were rendered from it go by its content."""
     shot = Shot(tmp_path)
