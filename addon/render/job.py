@@ -130,10 +130,17 @@ def prepare(
             "Blender": ".".join(map(str, bpy.app.version[:2])),
             "quality": named_quality or "as it is",
             "pictures": f"{pictures.file_format} {pictures.color_depth}",
-            "denoiser": "none" if remark else "as it is",
+            "denoiser": _denoiser(scene),
         },
         remarks=(remark,) if remark else (),
     )
+
+
+def _denoiser(scene: bpy.types.Scene) -> str:
+    """Return what denoises a scene here; a machine may have another than the next."""
+    if scene.render.engine != "CYCLES" or not scene.cycles.use_denoising:
+        return "none"
+    return scene.cycles.denoiser or "OPENIMAGEDENOISE"  # which stands in for one that is not here
 
 
 def _has_poster(scene: bpy.types.Scene, named_quality: str | None) -> bool:

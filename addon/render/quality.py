@@ -64,7 +64,9 @@ def apply(scene: bpy.types.Scene, name: str) -> None:
 
 def has_denoiser(scene: bpy.types.Scene) -> bool:
     """Return whether this Blender was built with a denoiser that it can use here."""
-    return bool(scene.cycles.denoiser)
+    import _cycles  # as Cycles' own settings ask; there is none in a Blender without Cycles
+
+    return _cycles.with_openimagedenoise or bool(scene.cycles.denoiser)
 
 
 def make_up_for_denoiser(scene: bpy.types.Scene) -> str:

@@ -124,7 +124,8 @@ class _Block:
 
     def _collection(self, path: str, items: Any) -> None:
         if path.endswith(".attributes"):
-            items = [each for each in items if not each.name.startswith(unseen.ATTRIBUTES)]
+            seen = (attribute for attribute in items if _is_seen(attribute))
+            items = sorted(seen, key=lambda attribute: attribute.name)  # Edit Mode reorders them
         self.put(path, len(items))
         if not len(items):
             return
@@ -169,6 +170,11 @@ def _seen(kind: bpy.types.bpy_struct) -> list[tuple[str, str, bool]]:
     if (known := getattr(bpy.types, named, None)) and known.bl_rna == kind:
         return _seen_of(named)
     return _listed(kind)  # made for a node group's inputs, like no other of its name
+
+
+def _is_seen(attribute: bpy.types.Attribute) -> bool:
+    """Tell whether an attribute is none of an editor's, and of more than no points."""
+    return bool(len(attribute.data)) and not attribute.name.startswith(unseen.ATTRIBUTES)
 
 
 @cache

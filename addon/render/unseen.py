@@ -52,8 +52,8 @@ OF = {
     "ffmpeg use_render_cache sequencer_gl_preview compositor_device "
     "compositor_denoise_device compositor_denoise_preview_quality "
     "use_sequencer_override_scene_strip",
-    "CyclesRenderSettings": "device denoising_use_gpu tile_size use_auto_tile texture_limit "
-    "camera_cull_margin_ao",
+    "CyclesRenderSettings": "device denoiser denoising_use_gpu tile_size use_auto_tile "
+    "texture_limit",
     "ViewLayer": "objects depsgraph",
     "Collection": "all_objects exporters",
     "Object": f"{MATRICES} dimensions display display_type display_bounds_type motion_path "

@@ -274,6 +274,13 @@ def other_selection(_):
     compat.fcurves(plane()).find("location", index=0).select = False
 
 
+def edited_and_left(_):
+    for thing in (plane(), part("Badge 1")):
+        bpy.context.view_layer.objects.active = thing
+        bpy.ops.object.mode_set(mode="EDIT")
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
 def hidden_in_the_viewport(_):
     part("Land").hide_viewport = True
     plane().hide_set(True)
@@ -306,6 +313,7 @@ def something_nobody_sees(_):
 UNSEEN = [
     other_frame,
     other_selection,
+    edited_and_left,
     hidden_in_the_viewport,
     other_windows,
     other_scene_shown,
