@@ -106,7 +106,7 @@ def is_keyed(owner: bpy.types.ID, path: str, index: int = 0) -> bool:
     return _find(owner, path, index) is not None
 
 
-def forget(owner: bpy.types.ID, *paths: str) -> None:
+def remove_keys(owner: bpy.types.ID, *paths: str) -> None:
     """Take away all keys that were ever written here, also those that an artist has changed.
 
     The keys of further properties, too, none of them an array, whose paths are given.

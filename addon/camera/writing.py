@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from ..blender import edits
-from ..blender.keyframes import forget, is_keyed, key_spline, untouched
+from ..blender.keyframes import is_keyed, key_spline, remove_keys, untouched
 from ..splines import Spline
 from ..units import WIDTH
 from .planner import Plan
@@ -75,7 +75,7 @@ def write_lens(data: bpy.types.Camera, planned: Plan) -> bool:
     )
     if not _is_ours(data, LENS):
         return False
-    forget(data)
+    remove_keys(data)
     for path, spline in zip(PATHS[LENS], wanted, strict=True):
         setattr(data, path, float(spline.values[0]))
         if np.ptp(spline.values) > 1e-6:
@@ -112,8 +112,8 @@ def release(
 ) -> None:
     """Let all of a camera be written again, also what an artist changed."""
     for thing in filter(None, (aim, camera, focus)):
-        forget(thing)
-    forget(camera.data, *chain(*PATHS.values()))
+        remove_keys(thing)
+    remove_keys(camera.data, *chain(*PATHS.values()))
     edits.release(camera.data, *PATHS)
     if rig:
         edits.release(rig, RIDE)
@@ -146,7 +146,7 @@ def _write_pull(focus: bpy.types.Object, planned: Plan) -> bool:
     path = pulling.path_from_id("influence")
     if not untouched(focus, path):
         return False
-    forget(focus)
+    remove_keys(focus)
     pulling.influence = 1.0
     if planned.pull:
         focus.location = planned.focus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..blender.edits import TEXT, release
-from ..blender.keyframes import forget
+from ..blender.keyframes import remove_keys
 from ..blender.parts import Part, Parts
 from ..land import mesh as surface
 from ..land.bead import key_bead
@@ -44,11 +44,11 @@ def forget_edits(there: Parts) -> None:
     """Let what ``write`` writes be written again, whatever an artist made of it."""
     for part, thing in there.items():
         if part.kind in KEYED:
-            forget(thing)
+            remove_keys(thing)
             if thing.data:
                 release(thing.data, CURVE)
             for modifier in thing.modifiers:
                 if modifier.type == "NODES" and modifier.node_group:
-                    forget(modifier.node_group)
+                    remove_keys(modifier.node_group)
         elif thing.type == "FONT":
             release(thing.data, TEXT)

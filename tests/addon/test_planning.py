@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from addon.camera.acts import Act, by_camera, read_acts
+from addon.camera.acts import Act, by_camera, framing_of, read_acts
 from addon.camera.composition import View, inside
 from addon.camera.planner import planning
 from addon.camera.rigs import RIGS, joined
@@ -280,6 +280,8 @@ def test_the_manual_lists_the_rigs_as_menus_do():
     listed = re.findall(r"^\| \*([a-z-]+)\* \| ([^|]+) \| [^|]+ \|$", manual, re.MULTILINE)
     assert listed == [(rig.name, rig.description) for rig in RIGS.values()]
     assert all(rig.label for rig in RIGS.values())
+    numbers = dict(re.findall(r"^    # ([a-z]+) = ([-0-9.]+) ", manual, re.MULTILINE))
+    assert framing_of({key: float(value) for key, value in numbers.items()}, "") == vars(RIDE)
 
 
 def test_the_framing_of_a_whole_shot_is_checked():
