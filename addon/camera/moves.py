@@ -1,4 +1,4 @@
-"""The move that acts want of a camera, frame by frame, before the land has its say.
+"""The move that acts want of a camera at each frame, whether or not the land is in its way.
 
 No bpy here. A move eases in and out; acts that ease into each other are blended from the middle of
 one to the middle of the next.
@@ -20,15 +20,15 @@ from .terrain import Terrain
 Array = NDArray[np.float64]
 
 EASING = 3.0
-"""Seconds a move takes to begin, and to end, at most."""
+"""Seconds within which a move comes up to speed, and within which it slows down, at most."""
 
 AT_REST = 8.0
-"""Seconds of a shot that begins and ends at rest; shorter shots begin and end in motion."""
+"""Seconds that a shot lasts at least to begin and end at rest; shorter ones do so in motion."""
 
 
 @dataclass(frozen=True)
 class Offset:
-    """How far from where its rig wants it a camera is.
+    """How a camera's place differs from the one that its rig wants.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Offset:
         return abs(self.raised) / 40 + abs(self.turned) / 200 + far + abs(self.climb) / 60
 
     def of(self, framing: Framing, extent: float, follow: float) -> Framing:
-        """Return a framing as it comes out, with so much of its move, and of its subject's way."""
+        """Return a framing from there, with this part of its move, and this ``follow``."""
         return replace(
             framing,
             azimuth=framing.azimuth + self.turned,
@@ -96,7 +96,7 @@ class Move:
     frame_y: Array
 
     def changed(self, extent: float, offset: Offset) -> Move:
-        """Return a smaller move, from elsewhere."""
+        """Return this part of the move, from elsewhere."""
 
         def shrunk(values: Array) -> Array:
             middle = (values.max() + values.min()) / 2

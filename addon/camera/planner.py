@@ -1,9 +1,9 @@
 """The calm path nearest to what a rig wants, around and over a land that moves.
 
 No bpy here. The aim follows its subject as closely as a calm camera may; the camera rides with a
-part of it and moves around it. What is out of bounds is made smaller: first the move, then the
-ride. What the land hides or comes too near to is seen from elsewhere: the nearest place to the
-wanted one that is free.
+part of it and moves around it. Where that is not calm, the move is made smaller, then the part.
+What the land hides or comes too near to is seen from elsewhere: the free place that is nearest to
+the wanted one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ MARGIN = 0.95
 EXTENTS = (1.0, 0.85, 0.7, 0.58, 0.47, 0.38, 0.3, 0.22, 0.15, 0.1, 0.05, 0.0)
 """Parts of the wanted move that are tried."""
 
-RIDES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
-"""Parts of the wanted ride that are tried."""
+FOLLOWS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+"""Parts of the wanted ``Framing.follow`` that are tried."""
 
-ONE_RIDE = 0.9
-"""Part of the work left that one ride is taken for: most plans need no second one."""
+MOST = 0.9
+"""Part of the remaining progress that each of them counts for: the first one mostly is the last."""
 
 TURNS = (0, 15, -15, 35, -35, 60, -60, 90, -90, 130, -130)
 RAISES = (0, 6, -6, 12, -12, 20, -20, 30, -30)
@@ -50,7 +50,7 @@ FINER = 4
 """Rounds in which the neighbours of the best place are tried."""
 
 GOOD_ENOUGH = 0.12
-"""A place with so small a penalty is taken."""
+"""A place with a smaller penalty is taken, and no other one tried."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,12 @@ def _planning(
         raise ValueError(f"camera: {names} look at different things: expected a cut or a fade.")
     planner = _Planner([_fitted(act, aspect) for act in acts], terrain, fps, aspect)
     best, least, done = None, np.inf, 0.0
-    for ride in RIDES:
-        begun, done = done, done + ONE_RIDE * (1 - done)
-        steps = planner.planning(ride * acts[0].framing.follow)
+    for part in FOLLOWS:
+        begun, done = done, done + MOST * (1 - done)
+        steps = planner.planning(part * acts[0].framing.follow)
         found = yield from within(begun, done, steps)
         faults = found.motion.faults()
-        score = framing_penalty(found.motion) + 0.3 * (1 - ride) + len(faults)
+        score = framing_penalty(found.motion) + 0.3 * (1 - part) + len(faults)
         if score < least:
             best, least = found, score
         if not faults:
@@ -203,7 +203,7 @@ class _Planner:
         self.aims: dict[tuple[float, float], tuple[list[Spline], Array]] = {}
 
     def planning(self, follow: float) -> Generator[float, None, Plan]:
-        """Make the best plan that rides along so much."""
+        """Make the best plan with this ``follow``."""
         offset = Offset()
         for n in range(2):  # what is free depends on the move, and the other way round
             begun = 0.5 * n
@@ -235,7 +235,7 @@ class _Planner:
         return extent, replace(found, motion=motion)
 
     def _aim(self, follow: float, extent: float, subject: Array) -> tuple[list[Spline], Array]:
-        """Return the track of the aim, as close as is calm for who rides along so much."""
+        """Return the track of the aim: as close to its subject as is calm with this ``follow``."""
         tried = follow, extent if self.rig.looks_at == "line" else 1.0
         if tried not in self.aims:
             # It may use up a good part of what is allowed; the move gets the rest.
