@@ -5,8 +5,7 @@ Everything is native, so the .blend renders the same without the add-on.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 
 import bpy
@@ -15,7 +14,7 @@ from ..blender import picture
 from ..blender.parts import Part, Parts, mark
 from ..camera import cuts
 from ..camera import objects as camera
-from ..camera.planner import planning
+from ..camera.planner import Plan, planning
 from ..camera.record import RECORD
 from ..land import cache_files
 from ..land import curves as traces
@@ -35,8 +34,10 @@ from ..sequence.surface import Surface
 from ..steps import drained, within
 from ..units import WIDTH
 from .lands import fitting, selected, shares
-from .parts import Options, note
+from .made import all_or_nothing
+from .parts import Options, note, scene_of
 from .render_settings import set_render
+from .scenes import scene_for, select
 from .settings import Settings
 from .texts import write
 from .tracks import surveying
@@ -50,14 +51,17 @@ Building = Generator[float, None, bpy.types.Collection]
 def import_sequence(
     path: str | Path, settings: Settings | None = None, options: Options | None = None
 ) -> bpy.types.Collection:
-    """Build a shot of a sequence file in the current scene: ``importing``, in one go."""
-    return drained(importing(path, settings, options))
+    """Build a shot of a sequence file, in one go, and open its scene; see ``importing``."""
+    return opened(drained(importing(path, settings, options)))
 
 
 def importing(
     path: str | Path, settings: Settings | None = None, options: Options | None = None
 ) -> Building:
-    """Build a shot of a sequence file in the current scene.
+    """Build a shot of a sequence file.
+
+    A whole shot has a scene of its own, at the frame of its poster; see ``Options.into``. Lands
+    alone come into the current scene, where the 3D cursor is, and nothing else changes in it.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ def importing(
     Returns
     -------
     bpy.types.Collection
-        Of everything that was made, linked to the scene.
+        Of everything that was made, linked to its scene; its lands are selected there.
 
     Raises
     ------
@@ -92,41 +96,56 @@ def importing(
 def build(
     sequence: Sequence, settings: Settings, options: Options | None = None
 ) -> bpy.types.Collection:
-    """Build a shot of an open sequence in the current scene: ``building``, in one go."""
-    return drained(building(sequence, settings, options))
+    """Build a shot of an open sequence, in one go, and open its scene; see ``importing``."""
+    return opened(drained(building(sequence, settings, options)))
 
 
 def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
     """Build a shot of an open sequence; the rest is as in ``importing``."""
-    options = options or Options()
+    files: list[Path] = []
+    steps = _building(sequence, settings, options or Options(), files)
+    return (yield from all_or_nothing(steps, files))
+
+
+def opened(collection: bpy.types.Collection) -> bpy.types.Collection:
+    """Show the scene of a shot in the window, if there is one."""
+    if window := bpy.context.window:
+        window.scene = scene_of(collection)
+    return collection
+
+
+def _building(
+    sequence: Sequence, settings: Settings, options: Options, files: list[Path]
+) -> Building:
+    """Read and plan in steps, and then make all but the lands at once."""
     shown = selected(sequence, options)
     check_memory(shown, options.cache)
-    caches = beside_blend([given.name for given in shown]) if options.cache else [None] * len(shown)
-    with _all_or_nothing(caches):
-        scale = yield from within(0.0, 0.2, fitting(shown, settings))
-        made = yield from within(0.2, 1.0, _lands(shown, scale, settings, caches))
-        if options.whole:
-            made = _scenery(sequence, shown, scale, made, settings)
-        write(sequence, shown, scale, made)
-        collection = bpy.data.collections.new(sequence.title)
-        for part in made.values():
-            if not part.users_collection:
-                collection.objects.link(part)
-        for inner in {inner for part in made.values() for inner in part.users_collection}:
-            if inner != collection:
-                collection.children.link(inner)
-        mark(collection, made)
-        note(collection, sequence.path, settings, options)
-    cache_files.changed(filter(None, caches))
-    scene = bpy.context.scene
+    files += beside_blend([given.name for given in shown]) if options.cache else []
+    scene = scene_for(sequence.title, options) if options.whole else bpy.context.scene
+    scale = yield from within(0.0, 0.2, fitting(shown, settings))
+    steps = _lands(shown, scale, settings, files)
+    made = yield from within(0.2, 0.7 if options.whole else 1.0, steps)
+    if options.whole:
+        plans = yield from within(0.7, 1.0, _planning(scene, shown, scale, made, settings))
+        made = _scenery(scene, sequence, shown, scale, made, plans, settings)
+    write(sequence, shown, scale, made)
+    collection = bpy.data.collections.new(sequence.title)
+    for part in made.values():
+        if not part.users_collection:
+            collection.objects.link(part)
+    for inner in {inner for part in made.values() for inner in part.users_collection}:
+        if inner != collection:
+            collection.children.link(inner)
+    mark(collection, made)
+    note(collection, sequence.path, settings, options)
+    cache_files.changed(files)
     scene.collection.children.link(collection)
     if options.whole:
-        set_render(scene, settings)
-        cuts.bind(scene, made)
-        if scene.world:
-            scene.world.use_fake_user = True  # the artist's own: kept, though not used
-        scene.world = grade_world(LOOKS[settings.name].grade)
-        scene.frame_set(1)
+        _take_over(scene, made, settings)
+    else:
+        for land in made.all("Land"):
+            land.location += scene.cursor.location
+    select(scene, made.all("Land"))
     return collection
 
 
@@ -134,14 +153,14 @@ def _lands(
     shown: list[Surface],
     scale: heights.HeightScale,
     settings: Settings,
-    caches: list[Path | None],
+    files: list[Path],
 ) -> Generator[float, None, Parts]:
     """Build the lands and what lies on them."""
     found: dict[Part, bpy.types.Object] = {}
     material = look_material(LOOKS[settings.name])
     for n, given in enumerate(shown):
         begin, between, end = shares(n, len(shown))
-        steps = surface.building(given, scale, 1, settings.last_frame, caches[n])
+        steps = surface.building(given, scale, 1, settings.last_frame, files[n] if files else None)
         land = yield from within(begin, between, steps)
         land["relief"] = scale.relief
         land.data.materials.append(material)
@@ -152,18 +171,30 @@ def _lands(
     return Parts(found)
 
 
-def _scenery(
-    sequence: Sequence,
+def _planning(
+    scene: bpy.types.Scene,
     shown: list[Surface],
     scale: heights.HeightScale,
     lands: Parts,
     settings: Settings,
+) -> Generator[float, None, list[Plan]]:
+    """Plan the cameras of a shot, for a scene that will have its render settings."""
+    ground = yield from within(0.0, 0.2, surveying(scene, shown, scale, lands))
+    aspect = picture.aspect(scene.render, (settings.width, settings.height))
+    steps = planning(settings.film_acts, ground, settings.fps, aspect)
+    return (yield from within(0.2, 1.0, steps))
+
+
+def _scenery(
+    scene: bpy.types.Scene,
+    sequence: Sequence,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    lands: Parts,
+    plans: list[Plan],
+    settings: Settings,
 ) -> Parts:
     """Build all that a whole shot has besides lands; return it with them."""
-    resolution = settings.width, settings.height
-    aspect = picture.aspect(bpy.context.scene.render, resolution)
-    ground = drained(surveying(shown, scale, lands))
-    plans = drained(planning(settings.film_acts, ground, settings.fps, aspect))
     made = lands | camera.build(lands[Part("Land", shown[0].name)], plans)
     lens = made["Camera"]
     seen = lens[RECORD]["distance"] * lens.data.sensor_width / lens.data.lens
@@ -178,22 +209,14 @@ def _scenery(
             made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
     filming = made.get("Active Camera", lens)
     content = Content(sequence.title, sequence.recipe, shown, scale)
-    return made | make_overlays(bpy.context.scene, filming, made, content, settings.overlays)
+    return made | make_overlays(scene, filming, made, content, settings.overlays)
 
 
-@contextmanager
-def _all_or_nothing(files: list[Path | None]) -> Iterator[None]:
-    """Take away what was made, these files among it, should it end before its end."""
-    before = set(bpy.data.user_map())
-    try:
-        yield
-    except BaseException:
-        made = set(bpy.data.user_map()) - before
-        bpy.data.batch_remove([x for x in made if isinstance(x, bpy.types.Object)])
-        for scene in [x for x in made if isinstance(x, bpy.types.Scene)]:
-            bpy.data.scenes.remove(scene)
-        for file in filter(None, files):
-            file.unlink(missing_ok=True)
-        while unused := [x for x in set(bpy.data.user_map()) - before if not x.users]:
-            bpy.data.batch_remove(unused)
-        raise
+def _take_over(scene: bpy.types.Scene, made: Parts, settings: Settings) -> None:
+    """Give a scene the render settings, cameras and world of a shot, at the poster's frame."""
+    set_render(scene, settings)
+    cuts.bind(scene, made)
+    if scene.world:
+        scene.world.use_fake_user = True  # the artist's own: kept, though not used
+    scene.world = grade_world(LOOKS[settings.name].grade)
+    scene.frame_set(settings.poster_frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
 import bpy
 
@@ -13,8 +14,8 @@ from ..sequence.selection import Selection
 from .settings import Settings
 
 __all__ = [
-    "MARK", "Options", "Part", "Parts", "at_hand", "in_scene", "lands_of", "made_with", "note",
-    "parts", "parts_of", "source_of",
+    "MARK", "Options", "Part", "Parts", "at_hand", "in_file", "in_scene", "lands_of", "made_with",
+    "note", "parts", "parts_of", "scene_of", "source_of",
 ]  # fmt: skip
 
 MADE_WITH = "moving_lands_made_with"
@@ -33,11 +34,16 @@ class Options:
         Mesh caches beside the .blend, not shape keys within it.
     whole : bool
         Camera, light, titles and render settings too, not the lands alone.
+    into : str, optional
+        Where a whole shot comes: "own scene", a new one, or "this scene", which gets its render
+        settings and world, unless it has a whole shot already. By default it has its own, except
+        that the current scene is taken where it is empty and untouched.
     """
 
     selection: Selection = field(default_factory=Selection)
     cache: bool = False
     whole: bool = True
+    into: Literal["own scene", "this scene"] | None = None
 
 
 def made_with(collection: bpy.types.Collection) -> tuple[Settings, Options]:
@@ -68,6 +74,18 @@ def note(
 def in_scene(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
     """Return the shots in a scene."""
     return [c for c in scene.collection.children_recursive if isinstance(c.get(MARK), str)]
+
+
+def in_file() -> list[bpy.types.Collection]:
+    """Return the shots in all scenes of the .blend."""
+    return list(dict.fromkeys(shot for scene in bpy.data.scenes for shot in in_scene(scene)))
+
+
+def scene_of(collection: bpy.types.Collection) -> bpy.types.Scene:
+    """Return the scene that a shot is in: the current one, if it is in several or in none."""
+    current = bpy.context.scene
+    scenes = [current, *(scene for scene in bpy.data.scenes if scene != current)]
+    return next((s for s in scenes if collection in s.collection.children_recursive), current)
 
 
 def at_hand(context: bpy.types.Context) -> bpy.types.Collection | None:

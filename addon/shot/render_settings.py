@@ -34,7 +34,7 @@ def set_render(scene: bpy.types.Scene, settings: Settings) -> None:
     cycles.use_light_tree = False  # for a handful of lamps it costs more than it saves
     set_view(scene, LOOKS[settings.name].grade)
     scene[MARK] = {
-        "poster_frame": 1 + round(settings.poster_at * (settings.last_frame - 1)),
+        "poster_frame": settings.poster_frame,
         "poster_width": settings.poster_width,
         "poster_samples": settings.poster_samples,
     }

@@ -89,6 +89,11 @@ class Settings:
         """The film's last frame; its first is 1."""
         return max(2, round(self.fps * self.seconds))
 
+    @property
+    def poster_frame(self) -> int:
+        """The film's frame that is rendered as its poster."""
+        return 1 + round(self.poster_at * (self.last_frame - 1))
+
 
 SHOW = "show_"
 """What the names of the switches of overlays begin with."""

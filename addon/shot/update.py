@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import bpy
 from ..blender import picture
 from ..blender.parts import Part, Parts, mark, parts_of
 from ..camera import objects as camera
-from ..camera.planner import planning
+from ..camera.planner import Plan, planning
 from ..land import curves as traces
 from ..land import mesh as surface
+from ..land import mesh_cache
 from ..land.memory import check_memory
 from ..look.apply import apply_look
 from ..sequence import heights
@@ -22,12 +24,14 @@ from ..sequence.surface import Surface
 from ..steps import drained, within
 from ..units import WIDTH
 from .lands import fitting, paired, selected, shares
-from .parts import made_with, note, source_of
+from .parts import made_with, note, scene_of, source_of
 from .settings import Settings
 from .texts import forget_edits, write
 from .tracks import surveying
 
 NO_LAND = "{}: it has no land any more: import it anew."
+
+CHANGED = "The shot has been changed meanwhile: update it again."
 
 
 def update(collection: bpy.types.Collection, path: str | Path | None = None) -> list[str]:
@@ -61,7 +65,7 @@ def updating(
     Yields
     ------
     float
-        Progress, from 0 to 1.
+        Progress, from 0 to 1. Given up before the end, it has changed nothing.
 
     Returns
     -------
@@ -75,28 +79,33 @@ def updating(
     """
     before, options = made_with(collection)
     settings = settings or before
-    with open_sequence(path or source_of(collection)) as sequence:
+    with open_sequence(path or source_of(collection)) as sequence, _unless_changed(files := []):
         there, shown = paired(parts_of(collection), selected(sequence, options))
-        if not any(Part("Land", given.name) in there for given in shown):
+        shown_at = [given for given in shown if Part("Land", given.name) in there]
+        if not shown_at:
             raise ValueError(NO_LAND.format(collection.name))
-        check_memory([given for given in shown if Part("Land", given.name) in there], options.cache)
+        check_memory(shown_at, options.cache)
+        camera.check_editable(there)
+        known = _modes(there)
         scale = yield from within(0.0, 0.2, fitting(shown, settings))
-        yield from within(0.2, 1.0, _renewing(shown, scale, there))
+        changes = yield from within(0.2, 0.7, _preparing(shown_at, scale, there, files))
+        plans = yield from within(0.7, 1.0, _planning(collection, shown, scale, there, settings))
+        if known != _modes(there) or known != _modes(parts_of(collection)):
+            raise ValueError(CHANGED)
+        files.clear()  # from here on they are the lands'
+        for change in changes:
+            change()
+        for given in shown_at:
+            there[Part("Land", given.name)]["relief"] = scale.relief
         mark(collection, there)
         note(collection, sequence.path, settings, options)
         if overwrite:
             forget_edits(there)
         left = write(sequence, shown, scale, there)
-        names = [given.name for given in shown]
-        left += [there[p].name for p in there if p.kind == "Land" and p.surface not in names]
-        if Part("Land", there.surfaces[0]) in there and names[0] == there.surfaces[0]:
-            render = bpy.context.scene.render
-            rate, aspect = picture.frame_rate(render), picture.aspect(render)
-            ground = drained(surveying(shown, scale, there))
-            plans = drained(planning(settings.film_acts, ground, rate, aspect))
-            written = camera.renew(there, plans)
-            left += [thing.name for thing, was in written.items() if not was]
-        return left
+        written = camera.renew(there, plans)
+    names = [given.name for given in shown]
+    left += [there[p].name for p in there if p.kind == "Land" and p.surface not in names]
+    return left + [thing.name for thing, was in written.items() if not was]
 
 
 def change_look(
@@ -137,7 +146,7 @@ def changing_rig(
             raise ValueError(NO_LAND.format(collection.name))
         camera.check_rig_can_change(there)
         scale = yield from within(0.0, 0.5, fitting(shown, settings))
-        ground = yield from within(0.5, 0.6, surveying(shown, scale, there))
+        ground = yield from within(0.5, 0.6, surveying(scene, shown, scale, there))
     rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
     (plan,) = yield from within(0.6, 1.0, planning(settings.film_acts, ground, rate, aspect))
     kept = camera.change_rig(there, plan, overwrite)
@@ -145,14 +154,61 @@ def changing_rig(
     return kept
 
 
-def _renewing(
-    shown: list[Surface], scale: heights.HeightScale, there: Parts
-) -> Generator[float, None, None]:
-    """Write the heights of the lands that there are, and of what lies on them."""
+def _preparing(
+    shown: list[Surface], scale: heights.HeightScale, there: Parts, files: list[Path]
+) -> Generator[float, None, list[Callable[[], None]]]:
+    """Read the heights of lands, and of what lies on them; return what changes them, in order."""
+    changes = []
     for n, given in enumerate(shown):
-        if land := there.get(Part("Land", given.name)):
-            begin, between, end = shares(n, len(shown))
-            yield from within(begin, between, surface.renewing(land, given, scale))
-            land["relief"] = scale.relief
-            lying = there.on(given.name)
-            yield from within(between, end, traces.renewing(lying, given, scale, land))
+        land = there[Part("Land", given.name)]
+        surface.clock(land)  # or it says that there is none
+        begin, between, end = shares(n, len(shown))
+        cached = mesh_cache.modifier(land) is not None
+        if cached:
+            files.append(mesh_cache.next_file(mesh_cache.file_of(land), given.name))
+        steps = surface.preparing(land, given, scale, files[-1] if cached else None)
+        changes.append((yield from within(begin, between, steps)))
+        steps = traces.preparing(there.on(given.name), given, scale, land)
+        changes.append((yield from within(between, end, steps)))
+    return changes
+
+
+def _planning(
+    collection: bpy.types.Collection,
+    shown: list[Surface],
+    scale: heights.HeightScale,
+    there: Parts,
+    settings: Settings,
+) -> Generator[float, None, list[Plan]]:
+    """Plan the cameras of a shot anew; none where its first land, which they film, is gone."""
+    first = there.surfaces[0]
+    if shown[0].name != first or Part("Land", first) not in there or not there.all("Camera"):
+        return []
+    scene = scene_of(collection)
+    ground = yield from within(0.0, 0.2, surveying(scene, shown, scale, there))
+    rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
+    return (yield from within(0.2, 1.0, planning(settings.film_acts, ground, rate, aspect)))
+
+
+def _modes(there: Parts) -> dict[int, str]:
+    """Return which objects there are, and the modes that they are in."""
+    return {thing.session_uid: thing.mode for thing in there.values()}
+
+
+@contextmanager
+def _unless_changed(files: list[Path]) -> Iterator[None]:
+    """Remove new files, those that are left in the list, if the work does not come to its end.
+
+    Raises
+    ------
+    ValueError
+        Where an object of the shot has been removed meanwhile.
+    """
+    try:
+        yield
+    except BaseException as error:
+        for file in files:
+            file.unlink(missing_ok=True)
+        if isinstance(error, ReferenceError):
+            raise ValueError(CHANGED) from None
+        raise

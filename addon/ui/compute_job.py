@@ -69,8 +69,8 @@ class Computation(Job):
 
     @property
     def shot(self) -> bpy.types.Collection | None:
-        """Its shot, where that is in its scene."""
-        found = shots.in_scene(self.scene) if self.scene else []
+        """Its shot, in whichever scene of the .blend that it is for."""
+        found = shots.in_file() if self.scene else []
         return next((each for each in found if shots.source_of(each) == self.file), None)
 
     def meanwhile(self) -> None:
@@ -124,7 +124,7 @@ class Computation(Job):
         Both can be undone, but for what is extended on the way: else an artist's undo would first
         meet steps that are not theirs. Where the scene is seen, both go on step by step.
         """
-        there = self.scene
+        there = shots.scene_of(known) if (known := self.shot) else self.scene
         windows = [w for w in bpy.context.window_manager.windows if w.scene == there]
         extends = self.shown and self.process.running
         how = "INVOKE_DEFAULT" if windows and not extends else "EXEC_DEFAULT"
@@ -132,7 +132,7 @@ class Computation(Job):
         # Never both: a window brings its own scene with it, and the other's view layer is lost.
         where: dict[str, Any] = {"window": windows[0]} if windows else {"scene": there}
         with bpy.context.temp_override(**where):
-            if self.shot:
+            if known:
                 done = operators.update(how, not extends, filepath=file)
             else:
                 done = operators.import_sequence(how, not extends, filepath=file, unasked=True)

@@ -384,6 +384,17 @@ def test_growing(growing):
     assert len([c for c in bpy.data.collections if shots.MARK in c]) == 1
 
 
+def test_it_grows_in_a_scene_of_its_own(growing):
+    bpy.context.scene.render.fps = 30  # an artist has begun something there
+    bpy.ops.moving_lands.compute()
+    follow(lambda now: now.shown)
+    assert not land()
+    growing.go()
+    assert follow().outcome[0] == "CHECKMARK"
+    (shot,) = shots.in_file()
+    assert len(shots.parts_of(shot)["Land"].data.shape_keys.key_blocks) == 6
+
+
 def test_a_land_that_was_removed_while_growing_stays_removed(growing):
     bpy.ops.moving_lands.compute()
     follow(lambda now: now.shown)

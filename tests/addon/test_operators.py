@@ -113,7 +113,7 @@ def test_a_bad_file_is_reported_and_leaves_nothing(imported, tmp_path, operator)
     assert contents() == before
 
 
-def test_import_takes_any_scene_as_it_is(registered, tiny_file):
+def test_import_leaves_any_scene_as_it_is(registered, tiny_file):
     scene = bpy.context.scene
     bpy.data.objects.new("Key", None)  # the names we would like may be taken
     if hasattr(scene.render.image_settings, "media_type"):
@@ -122,8 +122,10 @@ def test_import_takes_any_scene_as_it_is(registered, tiny_file):
         scene.render.image_settings.file_format = "FFMPEG"
     world = scene.world = bpy.data.worlds.new("the artist's")
     assert bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file)) == {"FINISHED"}
-    assert shots.parts(scene)["Key"].type == "LIGHT"
-    assert world.users == 1
+    (shot,) = shots.in_file()
+    assert shots.parts_of(shot)["Key"].type == "LIGHT"
+    assert shots.scene_of(shot) != scene
+    assert (scene.world, world.users) == (world, 1)
 
 
 def test_a_second_import_is_a_second_shot(imported, other_file):
