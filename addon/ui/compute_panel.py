@@ -60,15 +60,15 @@ class MOVING_LANDS_PG_computing(bpy.types.PropertyGroup):
     )
     quality: bpy.props.EnumProperty(
         name="Quality",
-        description="How finely, and how many moments of the training",
+        description="How many points the land has, and how many moments of the training it shows",
         items=[
             ("preview", "Preview", "Minutes on two processor cores"),
             ("standard", "Standard", "An evening on one GPU"),
-            ("final", "Final", "The gallery's own numbers"),
+            ("final", "Final", "As in the gallery's films"),
         ],
     )
     use_resolution: bpy.props.BoolProperty(
-        name="Own Resolution", description="Another number of points than the recipe's"
+        name="Custom Resolution", description="Take another number of points than the recipe's"
     )
     resolution: bpy.props.IntProperty(
         name="Resolution",
@@ -121,8 +121,8 @@ class MOVING_LANDS_OT_compute(bpy.types.Operator):
     bl_idname = "moving_lands.compute"
     bl_label = "Compute"
     bl_description = (
-        "Compute the sequence beside Blender, or go on where it stopped, and import its land into "
-        "this scene"
+        "Compute the sequence in the background, or continue where it stopped, and import its "
+        "land into this .blend"
     )
 
     restart: bpy.props.BoolProperty(
@@ -190,7 +190,7 @@ class MOVING_LANDS_OT_cancel_computing(CancelsJob, bpy.types.Operator):
 
     bl_idname = "moving_lands.cancel_computing"
     bl_label = "Cancel"
-    bl_description = "Stop computing. What there is stays, and Compute goes on from it"
+    bl_description = "Stop computing. What there is stays, and Compute continues from it"
     runner = runner
 
 
@@ -214,7 +214,11 @@ class MOVING_LANDS_PT_compute(bpy.types.Panel):
                 text = f"It is for {runner.job.home}, which is not open."
                 sentence(layout, text, icon="INFO")
         elif not preferences.preferences(context).python:
-            sentence(layout, "Choose the Python that computes, in the preferences.", icon="INFO")
+            sentence(
+                layout,
+                "Choose a Python with movinglands installed, in the preferences.",
+                icon="INFO",
+            )
             opening = layout.operator("preferences.addon_show", text="Open the Preferences")
             opening.module = preferences.ROOT
         else:

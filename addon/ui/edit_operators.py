@@ -29,6 +29,11 @@ class OfShot:
         return agrees(cls, needs_a_shot(context) or needs_object_mode(context))
 
 
+def _label(operator: bpy.types.Operator, name: str) -> str:
+    """Return what a menu calls the choice that was made."""
+    return operator.bl_rna.properties[name].enum_items[getattr(operator, name)].name
+
+
 def _and_kept(said: str, kept: list[str]) -> str:
     """Return what to tell of what was done, and what was left as it was."""
     return said + (f"; changed by hand and kept: {', '.join(kept)}" if kept else "")
@@ -45,8 +50,8 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
     bl_idname = "moving_lands.update"
     bl_label = "Update Land"
     bl_description = (
-        "Read the sequence file again, which may have grown: heights and tracks are renewed, "
-        "and nothing that was changed by hand"
+        "Read the sequence file again, which may have grown. Heights and paths are renewed; what "
+        "was changed by hand stays"
     )
     bl_options = UNDOABLE
 
@@ -58,7 +63,7 @@ class MOVING_LANDS_OT_update(_Updating, bpy.types.Operator):
     )
     overwrite: bpy.props.BoolProperty(
         name="Overwrite Edits",
-        description="Write the minimizer's track, numbers and texts again even where they were "
+        description="Write the minimizer's path, numbers and texts again, even where they were "
         "changed by hand",
         options={"SKIP_SAVE"},
     )
@@ -129,14 +134,14 @@ class MOVING_LANDS_OT_set_heights(_Updating, bpy.types.Operator):
     )
     clip_low: bpy.props.FloatProperty(
         name="Floor",
-        description="Share of all points, the lowest, that becomes one plain",
+        description="The lowest points, this percentage of all, become a flat plain",
         subtype="PERCENTAGE",
         max=99.0,
         min=0.0,
     )
     clip_high: bpy.props.FloatProperty(
         name="Ceiling",
-        description="Share of all points above which the land is one plateau",
+        description="Points above this percentile become a flat plateau",
         subtype="PERCENTAGE",
         default=100.0,
         min=1.0,
@@ -172,8 +177,8 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
     bl_idname = "moving_lands.change_look"
     bl_label = "Change Look"
     bl_description = (
-        "Dress the shot in another look: materials, lamps, world and color management, except "
-        "what was changed by hand"
+        "Change materials, lamps, world and color management to another look. What was changed by "
+        "hand stays"
     )
     bl_options = UNDOABLE
 
@@ -184,13 +189,13 @@ class MOVING_LANDS_OT_change_look(OfShot, bpy.types.Operator):
     )
     overwrite: bpy.props.BoolProperty(
         name="Overwrite Edits",
-        description="Also what was changed by hand",
+        description="Change also what was changed by hand",
         options={"SKIP_SAVE"},
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         kept = update.change_look(shots.at_hand(context), context.scene, self.look, self.overwrite)
-        self.report({"INFO"}, _and_kept(f"Dressed as {self.look}", kept))
+        self.report({"INFO"}, _and_kept(f"Look: {_label(self, 'look')}", kept))
         return {"FINISHED"}
 
 
@@ -200,14 +205,15 @@ class MOVING_LANDS_OT_change_camera(InSteps, OfShot, bpy.types.Operator):
     bl_idname = "moving_lands.change_camera"
     bl_label = "Change Camera"
     bl_description = (
-        "Let the camera move by another rig: keys, lens and focus, except what was changed by hand"
+        "Film the land by another camera rig: keyframes, lens and focus. What was changed by hand "
+        "stays"
     )
     bl_options = UNDOABLE
 
     rig: bpy.props.EnumProperty(name="Rig", description="How the land is filmed", items=RIGS)
     overwrite: bpy.props.BoolProperty(
         name="Overwrite Edits",
-        description="Also what was changed by hand",
+        description="Change also what was changed by hand",
         options={"SKIP_SAVE"},
     )
 
@@ -215,7 +221,7 @@ class MOVING_LANDS_OT_change_camera(InSteps, OfShot, bpy.types.Operator):
         return update.changing_rig(shots.at_hand(context), context.scene, self.rig, self.overwrite)
 
     def done(self, result: list[str]) -> str:
-        return _and_kept(f"Filmed as {self.rig}", result)
+        return _and_kept(f"Camera: {_label(self, 'rig')}", result)
 
 
 class MOVING_LANDS_OT_add_skirt(OfShot, bpy.types.Operator):

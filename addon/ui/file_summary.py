@@ -78,8 +78,8 @@ def _draw_surface(column: bpy.types.UILayout, found: Facts, named: bool) -> None
     column.label(text=f"{found.complete}{of} snapshots of {found.rows} x {found.cols} points")
     about = "" if found.glanced == found.complete else "about "
     column.label(text=f"Losses {about}{found.lowest:.4g} to {found.highest:.4g}")
-    column.label(text=f"Shape keys: {_size(found.keys_memory)} of memory")
-    column.label(text=f"Mesh cache: {_size(found.cache_size)} of disk")
+    column.label(text=f"As shape keys: {_size(found.keys_memory)} in memory")
+    column.label(text=f"As a mesh cache: {_size(found.cache_size)} on disk")
     for line in found.made[:6]:
         column.label(text=line)
 

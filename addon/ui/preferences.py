@@ -173,15 +173,15 @@ class MOVING_LANDS_AP_preferences(bpy.types.AddonPreferences):
     )
     grow: bpy.props.BoolProperty(
         name="Grow While Computing",
-        description="Import a sequence when its first surfaces are there, and extend the land as "
-        "it grows, instead of importing it when it is complete",
+        description="Import a sequence as soon as its first snapshot is there, and extend the land "
+        "as more arrive, instead of importing it when it is complete",
         default=DEFAULTS.grow,
     )
     memory_budget: bpy.props.FloatProperty(
         name="Memory for a Land",
-        description="A land whose surfaces take more than this many gigabytes streams them from a "
-        "file beside the .blend, instead of keeping them in memory as shape keys. Undo and "
-        "rendering take about three times as much on top",
+        description="A land with more than this many gigabytes of snapshots reads them from a file "
+        "beside the .blend while it plays, instead of keeping them in memory as shape keys. Undo "
+        "and rendering take about three times as much on top",
         min=0.0,
         soft_max=64.0,
         precision=1,

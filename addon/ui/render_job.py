@@ -55,7 +55,7 @@ class Render(Job):
         """Say what became of it."""
         process = self.process
         if process.cancelled and not process.finished:
-            text = "Cancelled." if self.estimates else "Cancelled: it can go on from there."
+            text = "Cancelled." if self.estimates else "Cancelled. Render continues from there."
             self.outcome = "INFO", text
         elif not process.finished:
             self.outcome = "ERROR", _in_words_of_the_panel(process.error)

@@ -50,7 +50,7 @@ class MOVING_LANDS_OT_apply_quality(bpy.types.Operator):
 
     quality: bpy.props.EnumProperty(
         name="Quality",
-        description="From a look at the motion to the film",
+        description="From a quick look at the motion to the finished film",
         items=[
             (
                 name,
@@ -84,8 +84,8 @@ class OneAtATime:
         return agrees(cls, "" if has_camera else "The scene has no camera to render from.")
 
 
-RESUME = "Go on with the render that was cancelled, of the shot as it was then"
-RESTART = "Render the frames again that are there"
+RESUME = "Continue the render that was cancelled, of the shot as it was then"
+RESTART = "Render again also the frames that are there"
 
 
 class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
@@ -94,7 +94,7 @@ class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
     bl_idname = "moving_lands.render"
     bl_label = "Render in Background"
     bl_description = (
-        "Render the film in another Blender, or go on where it stopped, and keep working meanwhile"
+        "Render the film in a second Blender in the background, or continue where it stopped"
     )
 
     resume: bpy.props.BoolProperty(
@@ -131,7 +131,7 @@ class MOVING_LANDS_OT_render(OneAtATime, bpy.types.Operator):
         try:
             blend = render_job.unfinished() if self.resume else copies.saved()
             if blend is None:
-                raise ValueError("There is no cancelled render of this shot to go on with.")
+                raise ValueError("There is no cancelled render of this shot to continue.")
             render_job.begin(context.scene, blend, *restart)
         except (ValueError, OSError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
@@ -151,7 +151,7 @@ class MOVING_LANDS_OT_estimate(OneAtATime, bpy.types.Operator):
     bl_idname = "moving_lands.estimate"
     bl_label = "Estimate Time"
     bl_description = (
-        "Render three small frames in another Blender, to tell how long the film will take"
+        "Render three small frames in the background, to tell how long the film will take"
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
