@@ -21,6 +21,7 @@ PACKAGES = $(if $(filter $*,$(MAIN)),torch bpy pytest ruff mypy loss-landscapes 
              -e "./compute[$(EXTRAS)]",bpy h5py pytest)
 CHECKED  = compute/movinglands addon/sequence addon/splines.py addon/steps.py addon/units.py \
              addon/ui/process.py addon/camera/rigs \
+             $(patsubst %,addon/land/%.py,memory projection styles) \
              $(patsubst %,addon/camera/%.py,acts composition motion moves planner terrain)
 
 .PHONY: help film test bench extension lint format clean environments

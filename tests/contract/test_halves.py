@@ -21,6 +21,7 @@ WITHOUT_BLENDER = [
         ROOT / "addon" / "camera" / f"{name}.py"
         for name in ("acts", "composition", "motion", "moves", "planner", "terrain")
     ),
+    *(ROOT / "addon" / "land" / f"{name}.py" for name in ("memory", "projection", "styles")),
     *(ROOT / "addon" / f"{name}.py" for name in ("splines", "steps", "units", "ui/process")),
 ]
 
