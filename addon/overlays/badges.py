@@ -158,7 +158,11 @@ def _draw(graph: Graph) -> None:
     number = graph.group(loss_text(), Value=loss).outputs[0]
     round_ = _round(graph, set_text(graph, number, size, letters), size)
     round_ = graph.stored(graph.moved(round_, to_x, to_y), paint.FADE, 1.0 - shown)
-    graph.output(Geometry=labels.in_picture(graph, graph.together(leader, round_), frame))
+    drawn = labels.in_picture(graph, graph.together(leader, round_), frame)
+    # Until it appears, nothing of it is worked out.
+    seen = graph.add("GeometryNodeSwitch", {"input_type": "GEOMETRY"}, Switch=shown > 0.0)
+    graph.feed(seen.inputs["True"], drawn)
+    graph.output(Geometry=seen.outputs[0])
 
 
 def _round(graph: Graph, text: bpy.types.NodeSocket, size: object) -> bpy.types.NodeSocket:

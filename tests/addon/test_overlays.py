@@ -74,7 +74,7 @@ def shown(thing, frame=None, paints=PAINTS):
         fade.data.foreach_get("value", gone)
     visible = np.zeros(len(points), bool)
     names = [str(material and material.name) for material in mesh.materials]
-    painted = np.array([name.startswith(paints) for name in names])[
+    painted = np.array([name.startswith(paints) for name in names], bool)[
         [face.material_index for face in mesh.polygons]
     ]
     corners = np.empty(len(mesh.loops), np.int32)
@@ -314,8 +314,8 @@ def test_the_layout_follows_the_resolution(before, after, funnel_file):
     all_is_inside_and_nothing_meets(parts, lines=False)
 
 
-def test_the_layout_follows_the_pixels(shot):
-    parts, _, _ = shot
+def test_the_layout_follows_the_pixels(funnel_file):
+    parts, _, _ = built(funnel_file)
     render = bpy.context.scene.render
     names = ("Title", "Recipe", "Step")
     render.resolution_x, render.pixel_aspect_x = 80, 2.0
@@ -382,6 +382,8 @@ def disc(badge):
     mesh = badge.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     paints = [material and material.name for material in mesh.materials]
     faces = [f for f in mesh.polygons if paints[f.material_index] == "Overlay Plate"]
+    if not faces:
+        return None
     face = max(faces, key=lambda face: face.area)
     if mesh.attributes["fade"].data[face.vertices[0]].value > 0.5:
         return None
