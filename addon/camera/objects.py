@@ -19,7 +19,8 @@ from .planner import Plan
 from .record import record
 from .writing import (
     PATHS,
-    release,
+    release_keys,
+    release_lens,
     stamp_earlier_depth,
     write_depth,
     write_keys,
@@ -60,7 +61,7 @@ def build(land: bpy.types.Object, plans: list[Plan]) -> Parts:
     return made
 
 
-def renew(parts: Parts, plans: list[Plan]) -> dict[bpy.types.Object, bool]:
+def renew(parts: Parts, plans: list[Plan], overwrite: bool = False) -> dict[bpy.types.Object, bool]:
     """Write a shot's cameras again, where nobody has changed them.
 
     Parameters
@@ -69,6 +70,8 @@ def renew(parts: Parts, plans: list[Plan]) -> dict[bpy.types.Object, bool]:
         The shot's; of a camera that is not there any more nothing is made.
     plans : list of Plan
         As for ``build``.
+    overwrite : bool
+        Also keys that were changed by hand; lens and depth of field stay.
 
     Returns
     -------
@@ -84,6 +87,8 @@ def renew(parts: Parts, plans: list[Plan]) -> dict[bpy.types.Object, bool]:
     written = {}
     for n, planned in enumerate(plans):
         aim, rig, camera, focus = (parts.get(Part(kind, number=n)) for kind in KINDS)
+        if overwrite:
+            release_keys(aim, rig, camera, focus)
         written |= write_keys(planned, aim, rig, camera, focus)
         # What was never stamped may be an artist's: versions before did not stamp all of it.
         if camera and all(edits.stamped(camera.data, key) is not None for key in PATHS):
@@ -117,7 +122,8 @@ def change_rig(parts: Parts, planned: Plan, overwrite: bool = False) -> list[str
     check_rig_can_change(parts)
     aim, rig, camera, focus = (parts.get(Part(kind)) for kind in KINDS)
     if overwrite:
-        release(aim, rig, camera, focus)
+        release_keys(aim, rig, camera, focus)
+        release_lens(camera.data)
     else:
         stamp_earlier_depth(camera)
     written = write_keys(planned, aim, rig, camera, focus)

@@ -104,21 +104,25 @@ def stamp_earlier_depth(camera: bpy.types.Object) -> None:
         edits.stamp(data, DEPTH, [fstop, 1.0])
 
 
-def release(
-    aim: bpy.types.Object,
+def release_keys(
+    aim: bpy.types.Object | None,
     rig: bpy.types.Object | None,
-    camera: bpy.types.Object,
+    camera: bpy.types.Object | None,
     focus: bpy.types.Object | None,
 ) -> None:
-    """Let all of a camera be written again, also what an artist changed."""
+    """Let a camera's keys be written again, also those that an artist changed."""
     for thing in filter(None, (aim, camera, focus)):
         remove_keys(thing)
-    remove_keys(camera.data, *chain(*PATHS.values()))
-    edits.release(camera.data, *PATHS)
     if rig:
         edits.release(rig, RIDE)
     if focus:
         edits.release(focus, FOCUS)
+
+
+def release_lens(data: bpy.types.Camera) -> None:
+    """Let lens and depth of field be written again, also what an artist changed of them."""
+    remove_keys(data, *chain(*PATHS.values()))
+    edits.release(data, *PATHS)
 
 
 def _key_all(owner: bpy.types.Object, splines: list[Spline]) -> bool:

@@ -405,6 +405,30 @@ def test_a_lens_and_what_was_taken_away_stay_so(three):
     )
 
 
+def test_what_an_artist_changed_is_written_again_where_asked_to_but_for_the_lens(scene, files):
+    parts, terrain, acts = built(scene, files / "smooth.h5", CRAWL)
+    before = [keys(parts[name]) for name in ("Minimizer", "Camera", "Focus")]
+    ridden, focus = parts["Camera Rig"].constraints[0].influence, parts["Focus"].location.copy()
+    for name in ("Minimizer", "Camera"):
+        compat.fcurves(parts[name])[1].keyframe_points[1].co.y += 0.5
+    parts["Camera Rig"].constraints[0].influence = 0.1
+    parts["Focus"].location.x += 0.5
+    parts["Camera"].data.lens = 99
+    assert not any(camera.renew(parts, plans(terrain, acts)).values())
+    assert all(camera.renew(parts, plans(terrain, acts), overwrite=True).values())
+    assert [keys(parts[name]) for name in ("Minimizer", "Camera", "Focus")] == before
+    assert parts["Camera Rig"].constraints[0].influence == pytest.approx(ridden)
+    assert parts["Focus"].location == focus
+    assert parts["Camera"].data.lens == 99
+
+
+def test_a_focus_that_was_moved_goes_back_with_another_rig_where_asked_to(scene, files):
+    shot = built(scene, files / "smooth.h5", CRAWL)
+    shot[0]["Focus"].location.x += 0.5
+    assert recast(shot) == ["Focus"]
+    assert recast(shot, overwrite=True) == []
+
+
 ORBIT = Act("orbit", 1, LAST, RIGS["orbit"].framing)
 
 
