@@ -31,7 +31,7 @@ class OfShot:
 
 def _label(operator: bpy.types.Operator, name: str) -> str:
     """Return what a menu calls the choice that was made."""
-    return operator.bl_rna.properties[name].enum_items[getattr(operator, name)].name
+    return operator.properties.bl_rna.properties[name].enum_items[getattr(operator, name)].name
 
 
 def _and_kept(said: str, kept: list[str]) -> str:
