@@ -39,7 +39,7 @@ test: $(READY) $(OTHERS)  ## all tests, in every Blender there is a Python for
 	$(PYTHON) -m pytest tests
 ifneq ($(OTHER),)
 	@PYTHONPATH=compute .venv/$(OTHER)/bin/python -m movinglands.system_libraries
-	.venv/$(OTHER)/bin/python -m pytest tests/addon tests/contract
+	.venv/$(OTHER)/bin/python -m pytest tests/addon tests/contract tests/test_house.py
 endif
 	@$(foreach v,$(MAIN) $(OTHER),echo "$(BLENDER/$(v)) (Python $(v)): passed.";)
 	@$(foreach v,$(filter-out $(MAIN) $(OTHER),3.11 3.13), \

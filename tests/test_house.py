@@ -74,18 +74,13 @@ def half(request):
     return HALVES[request.param]
 
 
-@pytest.fixture
-def computing():
-    return HALVES["movinglands"]
-
-
 def test_modules_import_in_no_circle(half):
     assert circle_in(imports_of(half)) is None
 
 
-def test_folders_import_in_no_circle(computing):
+def test_folders_import_in_no_circle(half):
     """Of each folder: what lies in it has an order, files and folders alike."""
-    imports = imports_of(computing)
+    imports = imports_of(half)
     for folder in {name.rpartition(".")[0] for name in imports}:
         graph = {}
         for name, others in imports.items():
@@ -95,10 +90,10 @@ def test_folders_import_in_no_circle(computing):
         assert circle_in(graph) is None, folder
 
 
-def test_no_file_is_too_long(computing):
+def test_no_file_is_too_long(half):
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
-        for path in computing.rglob("*.py")
+        for path in half.rglob("*.py")
     }
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
