@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib import import_module
 
-from . import below, coaster, crawl, fly_line, goblin, orbit, ride, twin, wide
 from .rig import Course, Framing, Rig
 
 __all__ = ["RIGS", "Course", "Framing", "Rig", "joined"]
 
-RIGS = {
-    module.RIG.name: module.RIG
-    for module in (
-        ride,
-        coaster,
-        orbit,
-        below,
-        goblin,
-        crawl,
-        wide,
-        twin,
-        fly_line,
-    )
+FILES = (
+    "ride",
+    "coaster",
+    "orbit",
+    "below",
+    "goblin",
+    "crawl",
+    "wide",
+    "twin",
+    "fly_line",
+)
+"""Files beside this one, each with its ``RIG``, in the order of menus."""
+
+RIGS: dict[str, Rig] = {
+    rig.name: rig for rig in (import_module(f".{file}", __name__).RIG for file in FILES)
 }
-"""By name, in the order of menus."""
+"""By the name that recipes have for them."""
 
 
 def joined(names: Iterable[str]) -> Rig:
