@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ..camera.measuring import measured_cameras
 from ..nodes.color import decode
+from ..overlays import materials
 from ..overlays.compositing import scenes_of
 from ..overlays.layout import CAPITAL, SMALL
-from ..overlays.materials import LINE, PAINT
 from ..progress import quiet
 from ..render.opening import open_blend
 from ..shot.parts import MARK, in_scene, made_with, parts
@@ -88,7 +88,7 @@ def judge_shot(scene: bpy.types.Scene, look: str) -> list[Gate]:
 @contextmanager
 def _lines_hidden() -> Iterator[None]:
     """Leave only text of the labels: thin lines have a casing, and need not be read."""
-    lines = [m for m in bpy.data.materials if m.get(PAINT) == LINE]
+    lines = [m for m in bpy.data.materials if m.get(materials.KIND) == materials.LINE]
     lamps = [node for m in lines for node in m.node_tree.nodes if node.type == "EMISSION"]
     before = [node.inputs["Strength"].default_value for node in lamps]
     try:

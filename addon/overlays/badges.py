@@ -14,8 +14,7 @@ from ..land.mesh import Clock, clock
 from ..land.projection import to_land
 from ..nodes.geometry import shared, tree_with
 from ..nodes.graph import Graph
-from . import labels
-from . import materials as paint
+from . import labels, materials
 from .layout import CAPITAL, HAIRLINE, SMALL, TITLE, Picture
 from .letters import set_text
 from .number_format import keyable, loss_text
@@ -153,11 +152,11 @@ def _draw(graph: Graph) -> None:
     to_y = graph.blend(inside, highest, graph.clamp(y + RISE, lowest, highest))
 
     leader = labels.leader(graph, x, y, DOT, to_x, to_y, BADGE)
-    dot = graph.painted(graph.moved(graph.disc(DOT), x, y), paint.line())
-    leader = graph.stored(graph.together(leader, dot), paint.FADE, 1.0 - inside * shown)
+    dot = graph.painted(graph.moved(graph.disc(DOT), x, y), materials.line())
+    leader = graph.stored(graph.together(leader, dot), materials.FADE, 1.0 - inside * shown)
     number = graph.group(loss_text(), Value=loss).outputs[0]
     round_ = _round(graph, set_text(graph, number, size, letters), size)
-    round_ = graph.stored(graph.moved(round_, to_x, to_y), paint.FADE, 1.0 - shown)
+    round_ = graph.stored(graph.moved(round_, to_x, to_y), materials.FADE, 1.0 - shown)
     drawn = labels.in_picture(graph, graph.together(leader, round_), frame)
     # Until it appears, nothing of it is worked out.
     seen = graph.add("GeometryNodeSwitch", {"input_type": "GEOMETRY"}, Switch=shown > 0.0)
@@ -169,8 +168,8 @@ def _round(graph: Graph, text: bpy.types.NodeSocket, size: object) -> bpy.types.
     """Return a round plate with a text on it, which is made small enough."""
     _, (wide, _, _) = graph.bounds(text)
     scale = graph.least(1.55 * BADGE / graph.most(wide, 1e-6), 1.0)
-    plate = graph.painted(graph.moved(graph.disc(BADGE), 0, 0, -0.002), paint.plate())
-    ring = graph.painted(graph.ring(BADGE, HAIRLINE), paint.line())
+    plate = graph.painted(graph.moved(graph.disc(BADGE), 0, 0, -0.002), materials.plate())
+    ring = graph.painted(graph.ring(BADGE, HAIRLINE), materials.line())
     scaled = graph.add(
         "GeometryNodeTransform",
         Geometry=text,

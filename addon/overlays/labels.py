@@ -18,7 +18,7 @@ from ..blender.rays import only_seen
 from ..land.mesh import Clock
 from ..nodes.geometry import object_of, shared, tree_with
 from ..nodes.graph import Graph, Number
-from . import materials as paint
+from . import materials
 from .layout import GAP, HAIRLINE
 
 BESIDE = 0.055
@@ -151,6 +151,6 @@ def leader(
 
 def cased(graph: Graph, curve: Any) -> bpy.types.NodeSocket:
     """Return a curve as a thin line with a dark casing."""
-    line = graph.painted(graph.tube(curve, HAIRLINE), paint.line())
-    casing = graph.painted(graph.tube(curve, 3 * HAIRLINE), paint.casing())
+    line = graph.painted(graph.tube(curve, HAIRLINE), materials.line())
+    casing = graph.painted(graph.tube(curve, 3 * HAIRLINE), materials.casing())
     return graph.together(line, graph.moved(casing, 0.0, 0.0, -0.004))

@@ -13,8 +13,7 @@ from ..land.mesh import Clock, clock
 from ..nodes.geometry import shared
 from ..nodes.graph import Graph, Number
 from ..sequence.surface import Surface
-from . import labels
-from . import materials as paint
+from . import labels, materials
 from .layout import CAPITAL, HAIRLINE, SMALL, Picture
 from .letters import set_text
 from .number_format import loss_text
@@ -124,10 +123,10 @@ def _draw(graph: Graph) -> None:
     ).outputs[0]
     dot_x, dot_y = _between(graph, placed, snapshot)
     line = graph.add("GeometryNodeMeshToCurve", Mesh=placed).outputs[0]
-    line = graph.painted(graph.tube(line, HAIRLINE), paint.line())
+    line = graph.painted(graph.tube(line, HAIRLINE), materials.line())
     x, _, _ = graph.axes(graph.add("GeometryNodeInputPosition").outputs[0])
-    line = graph.stored(line, paint.FADE, (x > dot_x) * 0.6)
-    dot = graph.painted(graph.moved(graph.disc(DOT), dot_x, dot_y, 0.001), paint.line())
+    line = graph.stored(line, materials.FADE, (x > dot_x) * 0.6)
+    dot = graph.painted(graph.moved(graph.disc(DOT), dot_x, dot_y, 0.001), materials.line())
     number = graph.group(loss_text(), Value=rate).outputs[0]
     words = set_text(graph, graph.join(prefix, number), size, letters)
     under = size * (0.8 + CAPITAL)

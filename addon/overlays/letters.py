@@ -15,7 +15,7 @@ import bpy
 from ..blender import compat
 from ..nodes.geometry import object_of, shared
 from ..nodes.graph import Graph, Number
-from . import materials as paint
+from . import materials
 from .layout import SPACING, condensed_font
 
 LONGEST = 24
@@ -36,7 +36,7 @@ def letters_object() -> bpy.types.Object:
     curves.inputs["Character Spacing"].default_value = SPACING
     compat.set_font(curves, condensed_font())
     filled = graph.add("GeometryNodeFillCurve", Curve=curves.outputs[0]).outputs[0]
-    filled = graph.painted(filled, paint.bright())
+    filled = graph.painted(filled, materials.bright())
     position = graph.add("GeometryNodeInputPosition").outputs[0]
 
     def begins(letter: Number) -> Number:

@@ -10,8 +10,7 @@ from ..blender.parts import Part, Parts
 from ..land.mesh import clock
 from ..nodes.geometry import shared
 from ..nodes.graph import Graph, Number
-from . import labels
-from . import materials as paint
+from . import labels, materials
 from .layout import CAPITAL, GAP, NUMBER, Picture
 from .letters import set_text
 from .number_format import keyable, loss_text
@@ -106,7 +105,7 @@ def _draw(graph: Graph) -> None:
     text = graph.moved(text, left, low)
     gone = 1.0 - ahead * inside  # the number stays, even where the minimizer is out of the picture
     leading = graph.together(_reticle(graph, x, y, around), leader)
-    leading = graph.stored(leading, paint.FADE, gone)
+    leading = graph.stored(leading, materials.FADE, gone)
     graph.output(Geometry=labels.in_picture(graph, graph.together(leading, text), frame))
 
 

@@ -17,47 +17,47 @@ COMPOSITED = "moving_lands_overlays_apart"
 FADE = "fade"
 """Attribute of points: how far gone they are."""
 
-PAINT = "moving_lands_paint"
+KIND = "moving_lands_paint"
 """Custom property of a material: which of these it is."""
 
 LINE = "Overlay Line"
-"""Which of these is the paint of all that is no text."""
+"""The kind of all that is no text."""
 
 PALE = "f6efe9"
 
 
 def bright() -> bpy.types.Material:
-    """Return the paint of what is read first."""
-    return _paint("Overlay Bright", PALE, 2.0)
+    """Return the material of what is read first."""
+    return _material("Overlay Bright", PALE, 2.0)
 
 
 def dim() -> bpy.types.Material:
-    """Return the paint of what is read second."""
-    return _paint("Overlay Dim", PALE, 1.4)
+    """Return the material of what is read second."""
+    return _material("Overlay Dim", PALE, 1.4)
 
 
 def line() -> bpy.types.Material:
-    """Return the paint of thin lines, dots and rings."""
-    return _paint(LINE, PALE, 1.6)
+    """Return the material of thin lines, dots and rings."""
+    return _material(LINE, PALE, 1.6)
 
 
 def plate() -> bpy.types.Material:
-    """Return the paint of badges: a dark one, and no black hole in a bright picture."""
-    return _paint("Overlay Plate", "1b1517", 1.0, 0.98)
+    """Return the material of badges: a dark one, and no black hole in a bright picture."""
+    return _material("Overlay Plate", "1b1517", 1.0, 0.98)
 
 
 def casing() -> bpy.types.Material:
-    """Return the paint on both sides of thin lines, on which they stand out from what is bright."""
-    return _paint("Overlay Casing", "000000", 0.0, 0.9)
+    """Return the material beside thin lines, on which they stand out from what is bright."""
+    return _material("Overlay Casing", "000000", 0.0, 0.9)
 
 
-def _paint(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.types.Material:
-    """Return a material by its mark; it is built where there is none."""
+def _material(name: str, color: str, strength: float, alpha: float = 1.0) -> bpy.types.Material:
+    """Return a material by its kind; it is built where there is none."""
     for material in bpy.data.materials:
-        if material.get(PAINT) == name:
+        if material.get(KIND) == name:
             return material
     material, graph = new_material(name)
-    material[PAINT] = name
+    material[KIND] = name
     material.diffuse_color = (*linear(color), alpha)
 
     def attribute(name: str, kind: str = "GEOMETRY") -> bpy.types.NodeOutputs:

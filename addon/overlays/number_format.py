@@ -17,8 +17,8 @@ from ..nodes.graph import Graph, Number
 ENDLESS = 1e38
 """What infinity is keyed as, and NaN: curves hold numbers only. It is written "INF"."""
 
-THREE, TWO = 1.0005003, 1.005026
-"""By these, numbers that are rounded up to the next power of ten, in so many figures, reach it."""
+THREE_FIGURES, TWO_FIGURES = 1.0005003, 1.005026
+"""Factors so that 9.996, and 9.96 of two figures, get the exponent that they are rounded to."""
 
 
 def keyable(numbers: Iterable[float]) -> np.ndarray:
@@ -39,11 +39,11 @@ def count_text() -> bpy.types.NodeTree:
 def _loss(graph: Graph) -> None:
     value = graph.input("Value", "Float")
     size = graph.most(graph.math("ABSOLUTE", value), 1e-37)
-    power = graph.math("FLOOR", graph.math("LOGARITHM", size * THREE, 10.0))
+    power = graph.math("FLOOR", graph.math("LOGARITHM", size * THREE_FIGURES, 10.0))
     plain = graph.written(value, graph.clamp(2.0 - power, 0.0, 5.0))
     counted = graph.group(count_text(), Value=value).outputs[0]
-    text = graph.either(size * THREE > 1000.0, counted, plain, "STRING")
-    has_exponent = graph.most(size * THREE < 1e-3, size > 99999.5)
+    text = graph.either(size * THREE_FIGURES > 1000.0, counted, plain, "STRING")
+    has_exponent = graph.most(size * THREE_FIGURES < 1e-3, size > 99999.5)
     text = graph.either(has_exponent, _exponential(graph, value, size), text, "STRING")
     text = graph.either(size < 1e-30, graph.string("0"), text, "STRING")
     endless = graph.join(_sign(graph, value), "INF")
@@ -51,7 +51,7 @@ def _loss(graph: Graph) -> None:
 
 
 def _exponential(graph: Graph, value: Number, size: Number) -> bpy.types.NodeSocket:
-    power = graph.math("FLOOR", graph.math("LOGARITHM", size * TWO, 10.0))
+    power = graph.math("FLOOR", graph.math("LOGARITHM", size * TWO_FIGURES, 10.0))
     figures = graph.written(value / graph.math("POWER", 10.0, power), 1)
     digits = graph.math("ABSOLUTE", power)
     sign = graph.either(power < 0.0, graph.string("e-"), graph.string("e+"), "STRING")

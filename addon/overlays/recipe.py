@@ -6,7 +6,7 @@ import bpy
 
 from ..blender.parts import Part, Parts
 from ..sequence.surface import Surface
-from . import materials as paint
+from . import materials
 from .layout import SMALL, Picture
 from .overlay import Content, Overlay, Written
 from .text import block, wrapped, write_text
@@ -17,7 +17,7 @@ LONGEST = 34
 
 def make(picture: Picture, there: Parts, content: Content) -> dict[Part, bpy.types.Object]:
     """Build the block of text."""
-    text = block(picture, "Recipe", "RIGHT", SMALL, ("right", "recipe"), paint.dim())
+    text = block(picture, "Recipe", "RIGHT", SMALL, ("right", "recipe"), materials.dim())
     return {Part("Recipe"): text}
 
 

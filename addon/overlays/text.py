@@ -38,7 +38,7 @@ def block(
     place : tuple of str
         x and y of its lower corner, as expressions of the frame's numbers ``layout.PLACES``.
     material : Material
-        Its paint.
+        Of its letters.
     """
     curve = bpy.data.curves.new(name, "FONT")
     curve.font = layout.condensed_font()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..blender.parts import Part, Parts
-from . import materials as paint
+from . import materials
 from .layout import LINES, SMALL, TITLE, Picture
 from .overlay import Content, Overlay, Written
 from .text import block, wrapped, write_text
@@ -16,8 +16,8 @@ LONGEST = 44
 
 def make(picture: Picture, there: Parts, content: Content) -> dict[Part, bpy.types.Object]:
     """Build both blocks of text."""
-    title = block(picture, "Title", "LEFT", TITLE, ("-right", "title"), paint.bright())
-    sentence = block(picture, "Sentence", "LEFT", SMALL, ("-right", "-top"), paint.dim())
+    title = block(picture, "Title", "LEFT", TITLE, ("-right", "title"), materials.bright())
+    sentence = block(picture, "Sentence", "LEFT", SMALL, ("-right", "-top"), materials.dim())
     return {Part("Title"): title, Part("Sentence"): sentence}
 
 
