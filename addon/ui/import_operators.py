@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Generator
+from typing import Any
 
 import bpy
 from bpy_extras.io_utils import ImportHelper
@@ -119,17 +119,19 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
             shown = [given.select(selection) for given in sequence.surfaces.values()]
             large = sum(map(cache_size, shown)) > preferences(context).memory_budget * 1e9
             cache = self.storage == "CACHE" or (self.storage == "AUTO" and large)
-            settings = self._settings(Settings.of_recipe(sequence.recipe))
+            settings = self._settings(sequence.recipe)
             options = shots.Options(selection, cache, self.whole)
             shot = yield from build.building(sequence, settings, options)
         if not self.unasked:
             view.show(context, shot)
         return shot
 
-    def _settings(self, settings: Settings) -> Settings:
+    def _settings(self, recipe: dict[str, Any]) -> Settings:
         """Return a recipe's settings with the look and the camera that were chosen."""
-        if self.look != "RECIPE":
-            settings = dataclasses.replace(settings, name=self.look)
+        look = recipe.get("look", {})
+        if self.look != "RECIPE" and isinstance(look, dict):  # then the recipe's may be any
+            recipe = recipe | {"look": look | {"name": self.look}}
+        settings = Settings.of_recipe(recipe)
         if self.rig != "RECIPE":
             settings = settings.filmed_by(self.rig)
         return settings

@@ -169,7 +169,7 @@ def _add_import(commands: Any) -> None:
 def _add_judge(commands: Any) -> None:
     judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
     judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
-    judging.add_argument("--look", help="flesh, fur, ink or specimen; by default the shot's")
+    judging.add_argument("--look", help="by default the shot's, or flesh")
     judging.add_argument("--sheet", action="store_true", help="twelve frames of a film, beside it")
     judging.add_argument("--strict", action="store_true", help="exit with 1 where a gate is out")
     judging.set_defaults(run=_judge)

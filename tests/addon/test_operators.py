@@ -13,6 +13,7 @@ import addon
 from addon import ui
 from addon.camera import rigs
 from addon.camera.record import RECORD
+from addon.look import LOOKS
 from addon.sequence.format import SequenceError
 from addon.shot import parts as shots
 from addon.shot.settings import CHOICES
@@ -58,6 +59,17 @@ def test_import_builds_the_shot(registered, tiny_file):
     parts = shots.parts(bpy.context.scene)
     assert all(n in parts for n in ("Land", "Minimizer", "Camera", "Bead", "Live loss", "Key"))
     assert bpy.context.scene.camera == parts["Camera"]
+
+
+def test_a_recipe_with_an_unknown_look_is_refused_unless_another_is_chosen(registered, tmp_path):
+    path = tmp_path / "glass.h5"
+    write_sequence(path, "GLASS", '[look]\nname = "glass"', {"network": funnel(frames=2, size=9)})
+    words = {"filepath": str(path), "whole": False}
+    with pytest.raises(RuntimeError, match=f"expected one of {', '.join(LOOKS)}"):
+        bpy.ops.moving_lands.import_sequence(**words)
+    bpy.ops.moving_lands.import_sequence(**words, look="ink")
+    (land,) = shots.parts(bpy.context.scene).values()
+    assert land.active_material.name == "Ink"
 
 
 def test_import_of_a_part(registered, tiny_file):

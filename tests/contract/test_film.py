@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch", reason="computing needs torch, which this environment is without")
 
 from addon.judge import gates as judge
+from addon.look import LOOKS
 from movinglands.cli import main
 from movinglands.film import blender
 
@@ -155,6 +156,14 @@ def test_other_surfaces_are_refused_then_made_on_request(copy, capfd):
     assert film(copy, "--restart") == 0
     with h5py.File(copy / "film/tiny.h5") as file:
         assert file["surfaces/network/loss"].shape == (3, 11, 11)
+
+
+def test_a_look_that_the_add_on_lacks_is_told_before_anything_is_computed(made, tmp_path, capfd):
+    (tmp_path / "tiny.toml").write_text(RECIPE + '[look]\nname = "glass"\n')
+    assert film(tmp_path) == 2
+    expected = f"look.name: expected one of {', '.join(LOOKS)}"
+    assert expected in capfd.readouterr().err
+    assert not (tmp_path / "film/tiny.h5").exists()
 
 
 def test_pictures_missing_from_a_finished_film_are_made(copy):
