@@ -17,10 +17,8 @@ from ..sequence import heights
 from ..sequence.reader import Sequence
 from ..sequence.surface import Surface
 
-KEYED = (
-    "Bead", "Minimizer", "Focus", "Camera", "Live loss", "Badge", "Step", "Learning Rate",
-)  # fmt: skip
-"""Kinds of parts that are keyed with what follows from losses."""
+KEYED = ("Bead", "Live loss", "Badge", "Step", "Learning Rate")
+"""Kinds of parts that are keyed here with what follows from losses."""
 
 
 def write(

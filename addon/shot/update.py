@@ -31,7 +31,7 @@ from .tracks import surveying
 
 NO_LAND = "{}: it has no land any more: import it anew."
 
-CHANGED = "The shot has been changed meanwhile: update it again."
+CHANGED = "The shot has been changed meanwhile: {} again."
 
 
 def update(collection: bpy.types.Collection, path: str | Path | None = None) -> list[str]:
@@ -91,7 +91,7 @@ def updating(
         changes = yield from within(0.2, 0.7, _preparing(shown_at, scale, there, files))
         plans = yield from within(0.7, 1.0, _planning(collection, shown, scale, there, settings))
         if known != _modes(there) or known != _modes(parts_of(collection)):
-            raise ValueError(CHANGED)
+            raise ValueError(CHANGED.format("update it"))
         files.clear()  # from here on they are the lands'
         for change in changes:
             change()
@@ -102,7 +102,7 @@ def updating(
         if overwrite:
             forget_edits(there)
         left = write(sequence, shown, scale, there)
-        written = camera.renew(there, plans)
+        written = camera.renew(there, plans, overwrite)
     names = [given.name for given in shown]
     left += [there[p].name for p in there if p.kind == "Land" and p.surface not in names]
     return left + [thing.name for thing, was in written.items() if not was]
@@ -140,17 +140,17 @@ def changing_rig(
     """
     settings, options = made_with(collection)
     settings = settings.filmed_by(rig)
-    with open_sequence(source_of(collection)) as sequence:
+    with open_sequence(source_of(collection)) as sequence, _unless_changed([], "change its camera"):
         there, shown = paired(parts_of(collection), selected(sequence, options))
         if not shown or Part("Land", shown[0].name) not in there:
             raise ValueError(NO_LAND.format(collection.name))
         camera.check_rig_can_change(there)
         scale = yield from within(0.0, 0.5, fitting(shown, settings))
         ground = yield from within(0.5, 0.6, surveying(scene, shown, scale, there))
-    rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
-    (plan,) = yield from within(0.6, 1.0, planning(settings.film_acts, ground, rate, aspect))
-    kept = camera.change_rig(there, plan, overwrite)
-    note(collection, source_of(collection), settings, options)
+        rate, aspect = picture.frame_rate(scene.render), picture.aspect(scene.render)
+        (plan,) = yield from within(0.6, 1.0, planning(settings.film_acts, ground, rate, aspect))
+        kept = camera.change_rig(there, plan, overwrite)
+        note(collection, source_of(collection), settings, options)
     return kept
 
 
@@ -196,13 +196,13 @@ def _modes(there: Parts) -> dict[int, str]:
 
 
 @contextmanager
-def _unless_changed(files: list[Path]) -> Iterator[None]:
+def _unless_changed(files: list[Path], work: str = "update it") -> Iterator[None]:
     """Remove new files, those that are left in the list, if the work does not come to its end.
 
     Raises
     ------
     ValueError
-        Where an object of the shot has been removed meanwhile.
+        Where an object of the shot has been removed meanwhile: do the work again, it says.
     """
     try:
         yield
@@ -210,5 +210,5 @@ def _unless_changed(files: list[Path]) -> Iterator[None]:
         for file in files:
             file.unlink(missing_ok=True)
         if isinstance(error, ReferenceError):
-            raise ValueError(CHANGED) from None
+            raise ValueError(CHANGED.format(work)) from None
         raise

@@ -124,6 +124,18 @@ def test_a_shot_that_is_changed_meanwhile_is_left_alone(blend, files):
     assert differences(before, state()) == []
 
 
+@pytest.mark.parametrize("name", ["Camera", "Minimizer", "Focus", "Land"])
+def test_a_camera_that_is_changed_meanwhile_is_left_alone(blend, files, name):
+    shot = stage.import_sequence(files[0], FILM)
+    work = stage.changing_rig(shot, bpy.context.scene, "orbit")
+    next(work)
+    bpy.data.objects.remove(shots.parts_of(shot)[name])
+    before = state()
+    with pytest.raises(ValueError, match="has been changed meanwhile: change its camera again"):
+        drained(work)
+    assert differences(before, state()) == []
+
+
 def test_caches_of_like_names_are_files_of_their_own(blend, tmp_path):
     file = tmp_path / "like.h5"
     write_sequence(file, "LIKE", "", {"a.b": land(), "a b": land(size=9)})
