@@ -12,7 +12,6 @@ from ..planes.weights import Weights
 DISTANCES = (0.1, 1.0)
 """How far weights are moved for the check, in means of their magnitude: near, and at the rim."""
 
-
 SAME, REPEATED = 2e-6, 2e-5
 """Relative differences: of a copy that is the network, of one network that is asked twice."""
 

@@ -29,14 +29,11 @@ from .worker import Worker
 PATIENCE = 60.0
 """Seconds without a single worker after which a cluster counts as gone."""
 
-
 AHEAD = 2
 """Tiles a worker is given at a time: one to do, one not to wait for."""
 
-
 ATTEMPTS = 5
 """A tile is given up after so many workers have died with it in their hands."""
-
 
 _GONE = (
     exceptions.RayActorError,

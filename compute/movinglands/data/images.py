@@ -12,7 +12,6 @@ from ..errors import UserError
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What is taken for an image in a folder."""
 
-
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded. No others: for some, PostScript say, Pillow runs a program."""
 

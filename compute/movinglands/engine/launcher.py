@@ -33,7 +33,6 @@ from .plan import Plan
 COMPILED_SHAPES = 4
 """Shapes of batches that are compiled, the weightiest ones; each takes 5 to 20 seconds."""
 
-
 Run = Callable[[Tensor, Tensor, Tensor], Tensor]
 """A launch: alpha, beta and numbers of its points ``(launch,)`` to values ``(launch, k)``."""
 

@@ -53,7 +53,6 @@ CHECK_SECONDS = 2.0
 
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]
 
-
 Prepare = Callable[[Plan], Launcher]
 """Prepares a candidate."""
 

@@ -45,7 +45,6 @@ _READS_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _READS_ANY = {"__dict__", "getattr", "vars"}
 """What code names that may read any attribute."""
 
-
 _FORMER = {
     "movinglands.evaluation.measure": "movinglands.measure",
     "movinglands.pieces.losses": "movinglands.compute",

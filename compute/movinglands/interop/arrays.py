@@ -17,7 +17,6 @@ from ..sequence import fits, lies_elsewhere
 
 Arrays = dict[str, Any]
 
-
 DAMAGE = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What HDF5, zip and NumPy say of a damaged file."""
 

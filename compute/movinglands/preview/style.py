@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-
 PALETTE = ("f8e6bd", "efb886", "d9836d", "bd5a77", "94498e", "6d4796", "4f4684", "393867")
 """Colours by height, from the lowest loss to the highest: they darken all the way, so that in a
 quiet land the minimum glows."""
-
 
 GROUND, PALE, DIM, FAINT = "#0b0a0f", "#f2e9e4", "#9d949b", "#37333d"
 """The page; text and marks; small text; hairlines."""

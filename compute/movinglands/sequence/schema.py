@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 FORMAT = "moving-lands"
 
-
 VERSION = 1
 
 
@@ -34,7 +33,6 @@ DATASETS = {
     ),
 }
 """What every surface has."""
-
 
 OPTIONAL = {
     "metrics/<name>": Dataset(

@@ -23,10 +23,8 @@ from .states import Scalars, State, is_extra, plain
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".t7", ".safetensors")
 """Of files with a network; ``.tar`` may follow, as PyTorch's own examples have it."""
 
-
 ENTRIES = ("state_dict", "model_state_dict", "model", "module", "network", "net", "weights")
 """Where the state dict usually lies in a file that holds more."""
-
 
 WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""

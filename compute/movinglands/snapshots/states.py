@@ -16,7 +16,6 @@ from .opening import Array
 State = dict[str, Tensor]
 """What ``module.state_dict()`` returns: parameters and buffers by name."""
 
-
 Scalars = dict[str, float]
 
 
