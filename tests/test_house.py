@@ -4,6 +4,7 @@ What is imported inside a function or for type checking only counts like the res
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,20 @@ def test_no_folder_has_a_single_file(half):
         for folder in folders
     }
     assert [folder for folder, count in counts.items() if count < 2] == []
+
+
+def test_the_folders_are_told_in_their_order():
+    half = HALVES["movinglands"]
+    told = ast.get_docstring(ast.parse((half / "__init__.py").read_text(encoding="utf-8")))
+    lines = re.findall(r"^    (\w+(?:, \w+)*)  ", told, re.MULTILINE)
+    order = [name for line in lines for name in line.split(", ")]
+    assert sorted(order) == sorted(
+        path.name for path in half.iterdir() if path.name[0].islower() and path.is_dir()
+    )
+    for name, others in imports_of(half).items():
+        for other in {within("", other) for other in others} & {*order}:
+            if (inside := within("", name)) in order:
+                assert order.index(other) <= order.index(inside), f"{name} imports {other}"
 
 
 def test_a_circle_is_found():

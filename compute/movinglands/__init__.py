@@ -2,6 +2,21 @@
 
 Importing this package is cheap: torch is loaded with the first name that needs it, so that a
 sequence file can be read and written where torch is not installed.
+
+The folders, each of which imports only from those before it:
+
+    fingerprint   a digest of all that decides a value
+    snapshots     states of a network along its training
+    callbacks     taking them in other libraries' trainers
+    planes        directions in weight space
+    evaluation    the loss at a point
+    engine        many points, fast, and only those that are needed
+    checks        is it the network's loss?
+    sequence      the file
+    cluster       the engine on many machines
+    surfaces      all of this, resumable: compute_sequence
+    networks, data, pieces     recipes, and what they train
+    interop, preview, film     other tools' surfaces; pictures; the whole way
 """
 
 from __future__ import annotations
