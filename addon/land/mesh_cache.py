@@ -21,6 +21,7 @@ import bpy
 import numpy as np
 
 from ..blender import edits
+from ..blender.parts import MARK
 from ..files import replace
 
 HEADER = struct.Struct("<12siiffi")
@@ -193,10 +194,12 @@ def modifier(land: bpy.types.Object) -> bpy.types.MeshCacheModifier | None:
 
 
 def is_as_attached(land: bpy.types.Object) -> bool:
-    """Tell whether a land follows a file that was written for it, and none of an artist's."""
+    """Tell whether an object follows a file that was written for it, and none of an artist's."""
+    if modifier(land) is None:
+        return False
     file = file_of(land)
     if edits.stamped(land, edits.CACHE) is None:  # versions before wrote no stamp
-        return owner(file) is not None
+        return MARK in land and owner(file) is not None
     return edits.is_untouched(land, edits.CACHE, file.name)
 
 

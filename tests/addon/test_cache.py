@@ -367,7 +367,9 @@ def test_saved_under_another_name_both_keep_their_heights(followed, tmp_path, fo
 
 def test_the_cache_of_an_earlier_version_is_replaced_too(followed, tmp_path):
     shot = Shot(tmp_path)
-    del bpy.data.objects["Land network"]["moving_lands_cache"]
+    land = bpy.data.objects["Land network"]
+    land["moving_lands"] = "Land"
+    del land["moving_lands_cache"]
     save()
     load(shot.blend)
     shot.update(1)
@@ -387,6 +389,18 @@ def test_a_file_of_the_artists_own_stays(followed, tmp_path):
     load(shot.blend)
     assert shot.shows(1)
     assert mine.exists()
+
+
+def test_nothing_is_noted_beside_the_caches_of_an_artist(followed, tmp_path):
+    Shot(tmp_path)
+    mine = tmp_path / "shot cloth.pc2"
+    shutil.copy(tmp_path / "shot network.pc2", mine)
+    cloth = bpy.data.objects.new("cloth", bpy.data.meshes.new("cloth"))
+    bpy.context.scene.collection.objects.link(cloth)
+    modifier = cloth.modifiers.new("cache", "MESH_CACHE")
+    modifier.cache_format, modifier.filepath = "PC2", str(mine)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "copy.blend"), copy=True)
+    assert [path.name for path in tmp_path.glob("*.users")] == ["shot network.pc2.users"]
 
 
 def test_a_file_that_another_one_shows_stays_as_it_was(followed, tmp_path):
