@@ -34,7 +34,7 @@ from ..sequence.surface import Surface
 from ..steps import drained, within
 from ..units import WIDTH
 from .lands import fitting, selected, shares
-from .made import all_or_nothing
+from .made import Made
 from .parts import Options, note, scene_of
 from .render_settings import set_render
 from .scenes import scene_for, select
@@ -102,50 +102,42 @@ def build(
 
 def building(sequence: Sequence, settings: Settings, options: Options | None = None) -> Building:
     """Build a shot of an open sequence; the rest is as in ``importing``."""
-    files: list[Path] = []
-    steps = _building(sequence, settings, options or Options(), files)
-    return (yield from all_or_nothing(steps, files))
+    options = options or Options()
+    shown = selected(sequence, options)
+    check_memory(shown, options.cache)
+    scene = bpy.context.scene
+    with Made() as made:
+        made.files += beside_blend([given.name for given in shown]) if options.cache else []
+        scale = yield from within(0.0, 0.2, fitting(shown, settings))
+        steps = made.by(_lands(shown, scale, settings, made.files))
+        parts = yield from within(0.2, 0.7 if options.whole else 1.0, steps)
+        plans: list[Plan] = []
+        if options.whole:
+            with made.at_once():
+                scene = scene_for(sequence.title, options)
+            plans = yield from within(0.7, 1.0, _planning(scene, shown, scale, parts, settings))
+        with made.at_once():
+            if options.whole:
+                content = Content(sequence.title, sequence.recipe, shown, scale)
+                parts = _scenery(scene, content, parts, plans, settings)
+            write(sequence, shown, scale, parts)
+            collection = _collected(sequence.title, parts)
+            note(collection, sequence.path, settings, options)
+            scene.collection.children.link(collection)
+            if options.whole:
+                _take_over(scene, parts, settings)
+    if not options.whole:
+        for land in parts.all("Land"):
+            land.location += scene.cursor.location
+    select(scene, parts.all("Land"))
+    cache_files.changed(made.files)
+    return collection
 
 
 def opened(collection: bpy.types.Collection) -> bpy.types.Collection:
     """Show the scene of a shot in the window, if there is one."""
     if window := bpy.context.window:
         window.scene = scene_of(collection)
-    return collection
-
-
-def _building(
-    sequence: Sequence, settings: Settings, options: Options, files: list[Path]
-) -> Building:
-    """Read and plan in steps, and then make all but the lands at once."""
-    shown = selected(sequence, options)
-    check_memory(shown, options.cache)
-    files += beside_blend([given.name for given in shown]) if options.cache else []
-    scene = scene_for(sequence.title, options) if options.whole else bpy.context.scene
-    scale = yield from within(0.0, 0.2, fitting(shown, settings))
-    steps = _lands(shown, scale, settings, files)
-    made = yield from within(0.2, 0.7 if options.whole else 1.0, steps)
-    if options.whole:
-        plans = yield from within(0.7, 1.0, _planning(scene, shown, scale, made, settings))
-        made = _scenery(scene, sequence, shown, scale, made, plans, settings)
-    write(sequence, shown, scale, made)
-    collection = bpy.data.collections.new(sequence.title)
-    for part in made.values():
-        if not part.users_collection:
-            collection.objects.link(part)
-    for inner in {inner for part in made.values() for inner in part.users_collection}:
-        if inner != collection:
-            collection.children.link(inner)
-    mark(collection, made)
-    note(collection, sequence.path, settings, options)
-    cache_files.changed(files)
-    scene.collection.children.link(collection)
-    if options.whole:
-        _take_over(scene, made, settings)
-    else:
-        for land in made.all("Land"):
-            land.location += scene.cursor.location
-    select(scene, made.all("Land"))
     return collection
 
 
@@ -186,30 +178,37 @@ def _planning(
 
 
 def _scenery(
-    scene: bpy.types.Scene,
-    sequence: Sequence,
-    shown: list[Surface],
-    scale: heights.HeightScale,
-    lands: Parts,
-    plans: list[Plan],
-    settings: Settings,
+    scene: bpy.types.Scene, content: Content, lands: Parts, plans: list[Plan], settings: Settings
 ) -> Parts:
     """Build all that a whole shot has besides lands; return it with them."""
-    made = lands | camera.build(lands[Part("Land", shown[0].name)], plans)
+    made = lands | camera.build(lands[Part("Land", content.surfaces[0].name)], plans)
     lens = made["Camera"]
     seen = lens[RECORD]["distance"] * lens.data.sensor_width / lens.data.lens
     beside = settings.arrange == "side"
-    for n, given in enumerate(shown):
+    for n, given in enumerate(content.surfaces):
         tip = bead(seen)
         tip.parent = lands[Part("Land", given.name)]
         made |= {Part("Bead", given.name): tip}
         if beside or n == 0:
-            lamps = light_rig(LOOKS[settings.name], scale.relief, lens[RECORD]["azimuth"])
+            relief = content.scale.relief
+            lamps = light_rig(LOOKS[settings.name], relief, lens[RECORD]["azimuth"])
             lamps[RIG].location.x = n * BESIDE * WIDTH
             made |= {Part(kind, given.name): lamp for kind, lamp in lamps.items()}
     filming = made.get("Active Camera", lens)
-    content = Content(sequence.title, sequence.recipe, shown, scale)
     return made | make_overlays(scene, filming, made, content, settings.overlays)
+
+
+def _collected(name: str, parts: Parts) -> bpy.types.Collection:
+    """Return a new collection of a shot's parts, and of the collections that some are in."""
+    collection = bpy.data.collections.new(name)
+    for thing in parts.values():
+        if not thing.users_collection:
+            collection.objects.link(thing)
+    for inner in {inner for thing in parts.values() for inner in thing.users_collection}:
+        if inner != collection:
+            collection.children.link(inner)
+    mark(collection, parts)
+    return collection
 
 
 def _take_over(scene: bpy.types.Scene, made: Parts, settings: Settings) -> None:
