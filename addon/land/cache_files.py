@@ -140,8 +140,9 @@ def remove_unneeded() -> None:
 @persistent
 def _on_save(path: str, *_: object) -> None:
     blend, files = Path(path).resolve(), in_use()
-    for land in filter(mesh_cache.is_as_attached, bpy.data.objects):
-        mesh_cache.note_user(mesh_cache.file_of(land).resolve(), blend)
+    for thing in bpy.data.objects:
+        if thing.library is None and mesh_cache.is_as_attached(thing):  # linked ones follow theirs
+            mesh_cache.note_user(mesh_cache.file_of(thing).resolve(), blend)
     _session.unsaved -= files
     if blend == Path(bpy.data.filepath).resolve():  # not a copy
         _session.see(files)
