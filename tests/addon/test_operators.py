@@ -197,6 +197,34 @@ def test_every_operator_can_be_undone(imported, other_file, own_file, name):
     assert look() == after
 
 
+REDONE = {
+    "import_sequence": ({"look": "flesh", "rig": "ride"}, {"look": "ink", "rig": "orbit"}),
+    "set_heights": ({"relief": 0.5}, {"relief": 0.1, "reverse": True}),
+    "change_look": ({"look": "ink"}, {"look": "fur"}),
+    "change_camera": ({"rig": "orbit"}, {"rig": "wide"}),
+}
+
+
+@pytest.mark.parametrize("name", REDONE)
+def test_what_is_changed_in_the_redo_panel_is_as_a_fresh_call(imported, other_file, name):
+    operator = getattr(bpy.ops.moving_lands, name)
+    file = {"filepath": str(other_file)} if name == "import_sequence" else {}
+    bpy.ops.ed.undo_push(message="before")
+
+    def seen():
+        notes = sorted(c[shots.MADE_WITH] for c in shots.in_file())
+        return notes, look(), [len(bpy.data.objects), len(bpy.data.scenes)]
+
+    first, then = REDONE[name]
+    operator("EXEC_DEFAULT", True, **file, **first)
+    bpy.ops.ed.undo()
+    operator("EXEC_DEFAULT", True, **file, **then)
+    redone = seen()
+    bpy.ops.ed.undo()
+    operator("EXEC_DEFAULT", True, **file, **then)
+    assert seen() == redone
+
+
 @pytest.mark.parametrize("name", [name for name in OPERATORS if name != "import_sequence"])
 def test_without_a_shot_there_is_nothing_to_do(registered, name):
     assert not getattr(bpy.ops.moving_lands, name).poll()

@@ -87,6 +87,35 @@ def call(window, name, files):
         window.call(name, *["Return"] * asks, **given)
 
 
+BESIDE = {
+    "render": "cancel_render",
+    "estimate": "cancel_render",
+    "compute": "cancel_computing",
+    "check_python": None,
+    "open_folder": None,
+}
+"""What starts something beside Blender, and what ends it."""
+
+
+def test_every_operator_is_tested(window):
+    names = {*EDITS, *BESIDE, *filter(None, BESIDE.values())}
+    assert set(window.run("dir(bpy.ops.moving_lands)")) == names
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_runs_beside_blender_leaves_the_shot_alone(blender, name):
+    before = blender.run("look()")
+    blender.run(f"bind({CALL.upper()!r}, 'moving_lands.{name}')")
+    blender.key(CALL)
+    blender.draw()
+    blender.press("Escape")  # an error's popup: there is no Python to compute with
+    if BESIDE[name]:
+        blender.call(BESIDE[name])
+    blender.press("shift+r")
+    blender.press("ctrl+z")
+    assert blender.run("look()") == before
+
+
 @pytest.mark.parametrize("name", EDITS)
 def test_it_can_be_repeated_undone_and_redone(blender, files, name):
     before = blender.run("look()")
