@@ -114,8 +114,10 @@ class Computation(Job):
             return "ERROR", said.strip().splitlines()[-1].removeprefix("Error: ")
 
     def _arrived(self) -> tuple[str, str]:
-        if self.shot:
-            return "CHECKMARK", f"{self.file.name} is complete, its land in the scene."
+        if known := self.shot:
+            there = shots.scene_of(known)
+            which = "the scene" if there == self.scene else f"the new scene {there.name}"
+            return "CHECKMARK", f"{self.file.name} is complete, its land in {which}."
         return "INFO", f"{self.file.name} is complete, and not imported."
 
     def _show(self) -> bool:

@@ -43,6 +43,20 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         description="Make the camera, lights, titles and render settings too, not the land alone",
         default=True,
     )
+    into: bpy.props.EnumProperty(
+        name="Scene",
+        description="Which scene a whole shot comes into",
+        items=(
+            ("AUTO", "Automatic", "A new scene, or this one while there is nothing in it"),
+            ("own scene", "New Scene", "A scene of its own: this one stays as it is"),
+            (
+                "this scene",
+                "This Scene",
+                "This one, which takes on the shot's world and render settings; a new one where "
+                "it has a whole shot already",
+            ),
+        ),
+    )
     look: bpy.props.EnumProperty(
         name="Look",
         description="What the land is made of, and how it is lit",
@@ -102,9 +116,10 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
         file_summary.draw(layout, file_summary.marked(self, context), self.thin)
         layout.prop(self, "look")
         layout.prop(self, "whole")
-        row = layout.row()
-        row.active = self.whole
-        row.prop(self, "rig")
+        column = layout.column()
+        column.active = self.whole
+        column.prop(self, "into")
+        column.prop(self, "rig")
         column = layout.column(align=True)
         column.prop(self, "first")
         column.prop(self, "last", text="Last")
@@ -120,7 +135,8 @@ class MOVING_LANDS_OT_import_sequence(InSteps, bpy.types.Operator, ImportHelper)
             large = sum(map(cache_size, shown)) > preferences(context).memory_budget * 1e9
             cache = self.storage == "CACHE" or (self.storage == "AUTO" and large)
             settings = self._settings(sequence.recipe)
-            options = shots.Options(selection, cache, self.whole)
+            into = None if self.into == "AUTO" else self.into
+            options = shots.Options(selection, cache, self.whole, into)
             shot = yield from build.building(sequence, settings, options)
         if not self.unasked:
             view.show(context, shot)

@@ -11,7 +11,7 @@ CATEGORY = "Moving Lands"
 
 
 def show(context: bpy.types.Context, shot: bpy.types.Collection) -> None:
-    """Turn to a shot: its scene in the window, its land selected, its camera looked through.
+    """Turn to a shot: its scene in the window, its camera looked through, its tab in reach.
 
     Parameters
     ----------
@@ -20,20 +20,14 @@ def show(context: bpy.types.Context, shot: bpy.types.Collection) -> None:
     shot : Collection
         New, and linked to a scene.
     """
-    scene = next(each for each in bpy.data.scenes if shot in each.collection.children_recursive)
     window = context.window
-    turns = window and window.scene == context.scene  # and does not show another
-    if turns:
-        window.scene = scene
-    layer = window.view_layer if turns else scene.view_layers[0]
-    parts = shots.parts_of(shot)
-    for thing in layer.objects:
-        thing.select_set(thing == parts["Land"], view_layer=layer)
-    layer.objects.active = parts["Land"]
-    if turns and (area := _viewport(context)):
+    if not window or window.scene != context.scene:  # it is for a scene that is not seen
+        return
+    window.scene = shots.scene_of(shot)
+    if area := _viewport(context):
         viewport = area.spaces.active
         viewport.show_region_ui = True
-        if "Camera" in parts:
+        if "Camera" in shots.parts_of(shot):
             viewport.region_3d.view_perspective = "CAMERA"
         for region in area.regions:  # one that was never drawn has no tabs yet
             if region.type == "UI" and not region.is_property_readonly("active_panel_category"):

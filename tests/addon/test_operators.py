@@ -393,10 +393,22 @@ def test_a_new_shot_is_turned_to(imported):
 
 
 def test_an_unasked_one_is_not(registered, tiny_file):
-    scene = bpy.context.scene
+    scene, mine = bpy.context.scene, bpy.data.objects.new("mine", None)
+    scene.collection.objects.link(mine)
+    mine.select_set(True)
     bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), unasked=True)
+    assert len(shots.in_file()) == 1
     assert bpy.context.window.scene == scene
-    assert not bpy.context.selected_objects
+    assert bpy.context.selected_objects == [mine]
+
+
+def test_the_scene_of_a_shot_can_be_chosen(registered, tiny_file):
+    scene, mine = bpy.context.scene, bpy.data.objects.new("mine", None)
+    scene.collection.objects.link(mine)
+    for into, expected in (("this scene", scene), ("own scene", None), ("AUTO", None)):
+        bpy.context.window.scene = scene
+        bpy.ops.moving_lands.import_sequence(filepath=str(tiny_file), into=into)
+        assert (bpy.context.window.scene == scene) == (expected == scene), into
 
 
 def test_heights_that_are_not_given_stay(imported):
