@@ -1,12 +1,13 @@
-"""What tells one version of a shot from another: a digest of all that its pictures show.
+"""The signature of a shot: a digest of everything that its pictures depend on.
 
-Everything that a scene reaches counts: objects and their data, keyframes and drivers, nodes,
-settings, and the content of files outside the .blend, wherever they lie. What the interface shows
-and where the timeline stands does not (``unseen``), so a .blend can be saved again without a word
-about it. A property with keyframes or a driver counts by these: its value is that of some frame.
+Everything that a scene refers to counts: objects and their data, keyframes and drivers, nodes,
+settings, and the content of files outside the .blend, wherever they lie. The state of the interface
+and the current frame do not count (``unseen``), so frames stay valid when a .blend is only saved
+again. Of a property with keyframes or a driver these count, not its value, which depends on the
+current frame. A baked simulation counts by its settings and its cache on disk.
 
-The walk is over Blender's own description of its data (RNA), so it knows new kinds of nodes,
-modifiers and settings the day Blender does.
+The walk follows Blender's own description of its data (RNA), so it also covers kinds of nodes,
+modifiers and settings that later versions of Blender add.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from ..blender import compat
 from . import unseen
 
 BULK = 8
-"""Items from which on a collection of numbers is read as arrays."""
+"""Least number of items at which a collection of numbers is read as arrays."""
 
 NUMBERS = {"BOOLEAN": bool, "INT": np.int32, "FLOAT": np.float32, "ENUM": np.int32}
 
 OWN = "moving_lands"
-"""The add-on's own custom properties begin so: what it keeps there in words is shown nowhere."""
+"""How the names of the add-on's own custom properties begin; no picture shows its text in them."""
 
 
 def signature(scene: bpy.types.Scene) -> dict[str, str]:
-    """Return a digest of each data-block that a scene's pictures show something of.
+    """Return a digest of each data-block that a scene's pictures depend on.
 
     Returns
     -------
     dict of str to str
-        By kind and name of the data-block, "Light Key": the same wherever and whenever the same
-        shot is opened.
+        By kind and name of the data-block, such as ``Area Light "Key"``. The same shot has the same
+        digests on every machine, in every folder and at every current frame.
     """
     waiting: list[bpy.types.ID] = [scene]
     met: dict[str, str] = {_label(scene): ""}
@@ -60,7 +61,7 @@ def _label(block: bpy.types.ID) -> str:
 
 
 class _Block:
-    """One data-block, read: its digest so far, and the data-blocks that it refers to."""
+    """The digest of one data-block, and the data-blocks that it refers to."""
 
     def __init__(self, block: bpy.types.ID) -> None:
         self.hash = hashlib.sha256()
@@ -71,7 +72,7 @@ class _Block:
         self._struct("", block)
 
     def hide(self, struct: bpy.types.bpy_struct, name: str) -> None:
-        """Leave out a property, because it follows from others."""
+        """Leave out a property that follows from others."""
         self._moving[struct.bl_rna.identifier, struct.as_pointer(), name] = {-1}
 
     def put(self, path: str, value: object) -> None:

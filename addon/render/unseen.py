@@ -1,8 +1,8 @@
-"""Properties of Blender's data that no rendered picture shows.
+"""Properties of Blender's data that no rendered picture depends on.
 
-They are those of the interface, of what is at work just now (the current frame, the device), of
-where files are written, and those that only repeat others. ``signature`` leaves them out. What is
-not listed here counts: better a frame rendered again than one of another version among the new.
+They belong to the interface, to the state of a session (the current frame, the device) or to output
+paths, or they repeat what other properties hold. ``signature`` leaves them out. Everything that is
+not listed here counts: a frame rendered again costs less than a film of two versions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ANYWHERE = (
     "is_valid is_active is_open is_expanded use_pin_to_last ui_expand expanded hide_select "
     "hide_viewport execution_time color_tag frame_current description"
 )
-"""Of whatever has them."""
+"""Properties that are left out of every type."""
 
 BEGINNINGS = (
     "active",
@@ -27,12 +27,12 @@ BEGINNINGS = (
     "show_",
     "use_preview_",
 )
-"""Properties that begin so are of the interface, but for ``SEEN``."""
+"""How the names of properties of the interface begin; ``SEEN`` are exceptions."""
 
 SEEN = frozenset({"show_render", "show_instancer_for_render", "show_only_shape_key"})
 
 TOLD = frozenset({"data_type", "domain"})
-"""Properties that cannot be set, and yet tell something that no other does."""
+"""Read-only properties that count; all others follow from what can be set."""
 
 ATTRIBUTES = (".select", ".hide", ".uv_select", ".vs.", ".es.", ".pn.")
 """Beginnings of the names of attributes that hold an editor's state."""
@@ -91,4 +91,4 @@ OF = {
     "Material": "preview_render_type use_preview_world",
     "TimelineMarker": "name",
 }
-"""Of single types, and of those derived from them."""
+"""Properties that are left out of a type and of the types derived from it."""
