@@ -2,6 +2,10 @@
 
 No bpy here. A rig is where the camera would be, seen from what it looks at, and how far it moves
 during its act; a planner finds the calm path nearest to that.
+
+A new one is a file beside ``ride.py`` and a line in ``RIGS``: menus, panels and the checks of acts
+come from it. The computing half, which knows nothing of this one, and docs/camera.md name it, too;
+tests compare them.
 """
 
 from __future__ import annotations
