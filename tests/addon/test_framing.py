@@ -60,7 +60,8 @@ def test_a_shot_is_built_for_the_pixels_of_its_scene(empty, file):
     scene = bpy.context.scene
     give(scene, ANAMORPHIC)
     settings = replace(SETTINGS, width=48, height=64)
-    check(scene, stage.import_sequence(file, settings), "ride")
+    options = stage.Options(into="this scene")
+    check(scene, stage.import_sequence(file, settings, options), "ride")
 
 
 def test_an_updated_shot_frames_as_the_scene_is_rendered_but_for_an_artist_s_lens(empty, file):
