@@ -7,25 +7,33 @@ changed stays as it is.
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib import import_module
 
 import bpy
 
 from ..blender.parts import Part, Parts
-from . import badges, learning_rate, live_loss, recipe, step, title
 from .compositing import lay_over, share
 from .layout import Picture
 from .letters import letters_object
-from .overlay import Content, Written
+from .overlay import Content, Overlay, Written
 
-OVERLAYS = {
-    "title": title.OVERLAY,
-    "recipe": recipe.OVERLAY,
-    "loss": live_loss.OVERLAY,
-    "step": step.OVERLAY,
-    "badges": badges.OVERLAY,
-    "rate": learning_rate.OVERLAY,
+FILES = {
+    "title": "title",
+    "recipe": "recipe",
+    "loss": "live_loss",
+    "step": "step",
+    "badges": "badges",
+    "rate": "learning_rate",
 }
-"""What can be shown, one by one, as a recipe's ``film.show_...`` calls it; texts come first."""
+"""Files beside this one, each with its ``OVERLAY``, by what a recipe's ``film.show_...`` calls it.
+
+Texts come first: what is made later keeps clear of them.
+"""
+
+OVERLAYS: dict[str, Overlay] = {
+    name: import_module(f".{file}", __package__).OVERLAY for name, file in FILES.items()
+}
+"""What can be shown, one by one."""
 
 
 def make_overlays(
