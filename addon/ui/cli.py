@@ -90,10 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     rendering.add_argument("--json", action="store_true", help="tell a program how far it is")
     rendering.set_defaults(run=_render)
 
-    looks = commands.add_parser("looks", help="what look.name in a recipe may be")
-    looks.add_argument("--json", action="store_true", help="tell a program")
-    looks.set_defaults(run=_looks)
-
     judging = commands.add_parser("judge", help="the gates of a still, a film or a shot")
     judging.add_argument("file", type=Path, metavar="FILE.png|FILE.mp4|SHOT.blend")
     judging.add_argument("--look", choices=tuple(LOOKS), help="by default a shot's, or flesh")
@@ -255,12 +251,6 @@ def _missing(job: RenderJob, asked: list[int]) -> None:
     tell("missing", frames=missing, files=files)
     tell("done", file=str(job.folder))
     say(" ".join(map(str, missing)) or "none")
-
-
-def _looks(options: argparse.Namespace) -> None:
-    if not tell("looks", names=list(LOOKS)):
-        for name, look in LOOKS.items():
-            print(f"{name:<12} {look.description}")
 
 
 def _judge(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from addon.camera.acts import FRAMING
 from addon.camera.rigs import RIGS
+from addon.look import LOOKS
 from addon.shot.settings import Settings
 from movinglands.pieces import schema
 from movinglands.pieces.recipe import read_recipe
@@ -94,6 +95,7 @@ def test_a_shot_has_the_settings_of_the_recipe():
 
 def test_a_recipe_knows_the_rigs_of_the_add_on():
     assert tuple(RIGS) == schema.RIGS
+    assert tuple(LOOKS) == schema.LOOKS
 
 
 def test_both_halves_have_the_same_bounds_of_the_framing():

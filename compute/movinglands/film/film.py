@@ -60,8 +60,6 @@ def film(
             f"{blend} was changed by hand, and would have to be built anew: move it away, or save "
             "it under another name."
         )
-    if must_build:
-        _check_look(recipe.look.name)
     compute(recipe, sequence, device, restart, compiling, ray)
     if must_build:
         _build(sequence, blend, recipe)
@@ -69,13 +67,6 @@ def film(
     if ray is not None and _is_rendered_on(ray, blend, folder, anew):
         anew = False
     blender.run("render", blend, "-o", folder, *(["--restart"] if anew else []))
-
-
-def _check_look(name: str) -> None:
-    """Hold a look against those the add-on has: now, not after an hour of computing."""
-    (looks,) = (event["names"] for event in blender.ask("looks") if event["event"] == "looks")
-    if name not in looks:
-        raise UserError(f"look.name: expected one of {', '.join(looks)}, got {name!r}.")
 
 
 def _is_rendered_on(ray: str, blend: Path, folder: Path, anew: bool) -> bool:

@@ -106,17 +106,20 @@ class Film:
     show_rate: bool = False
 
 
+LOOKS = ("flesh", "fur", "ink", "specimen")
+"""What a land may be made of; the add-on has them."""
+
+
 @dataclass(frozen=True)
 class Look:
     """Material, light and the transform from loss to height.
 
-    ``name`` is one of the looks that the add-on has, which knows them.
     ``relief`` is the height of the land over the width of the window. ``clip_low`` and
     ``clip_high`` are the percentages of all points between which heights tell losses apart;
     ``reverse`` turns valleys into peaks. Several surfaces stand side by side, or over each other.
     """
 
-    name: str = "flesh"
+    name: str = one_of(*LOOKS)
     scale: str = one_of(*SCALES)
     relief: float = number(0.24, 0.001, 100)
     clip_low: float = number(0.0, 0, 100)
