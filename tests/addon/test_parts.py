@@ -160,3 +160,16 @@ def test_a_shot_of_an_earlier_version_is_read(empty, tmp_path):
     assert {part.surface for part in shots.parts_of(shot)} == {"", "one", "other"}
     after = shots.parts_of(shot)
     assert {after.name(part): thing for part, thing in after.items()} == before
+
+
+def test_the_active_camera_is_found_by_its_earlier_name(empty, tmp_path):
+    acts = [{"rig": "ride"}, {"rig": "orbit", "start": 0.5}]
+    path = written(tmp_path / "a.h5", one=with_paths())
+    shot = stage.import_sequence(path, Settings(acts=acts, seconds=4.0))
+    active = shots.parts_of(shot)["Active Camera"]
+    active[shots.MARK] = {**active[shots.MARK], "kind": "Camera Now"}
+    assert shots.parts_of(shot)["Active Camera"] == active
+    as_before(shot)
+    active[shots.MARK] = "Camera Now"
+    parts = shots.parts_of(shot)
+    assert parts["Active Camera"] == parts["Camera Now"] == active
