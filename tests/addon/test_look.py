@@ -1,7 +1,10 @@
 """The looks: their substance is data, their inputs are an artist's, and they stay theirs."""
 
+import importlib
 import re
+import sys
 from itertools import chain
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -218,6 +221,47 @@ def test_a_group_nobody_changed_is_shared_one_that_was_is_left_alone(empty):
 def test_there_is_no_other_look(empty):
     with pytest.raises(ValueError, match=f"expected one of {', '.join(LOOKS)}, got 'glass'"):
         get_look("glass")
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "looks.md"
+
+
+def test_the_docs_have_a_row_for_each_look_and_name_each_input(empty):
+    text = DOCS.read_text(encoding="utf-8")
+    table = text.partition("## What each is")[2].partition("##")[0]
+    assert re.findall(r"^\| \*\*(.+?)\*\* \|", table, re.MULTILINE) == list(LOOKS)
+    inputs = text.partition("## Inputs")[2].partition("##")[0]
+    named = set(re.findall(r"\*([A-Z][A-Za-z ]+)\*", inputs))
+    for look in LOOKS.values():
+        items = look.group().interface.items_tree
+        given = {i.name for i in items if i.item_type == "SOCKET" and i.in_out == "INPUT"}
+        assert given <= named, look.label
+
+
+def test_the_looks_share_lamps_and_say_what_they_are(empty):
+    (names,) = {tuple(look.lamps) for look in LOOKS.values()}
+    assert len(names) == 5
+    for name, look in LOOKS.items():
+        assert look.label == name.title()
+        assert len(look.description) > 15 and len(look.asset) > 15 and look.tags
+        low, high = look.black
+        assert 0 <= low < high <= 100
+
+
+def test_the_look_of_the_docs_is_one(empty, tmp_path, monkeypatch):
+    """The file that the docs show, as it stands there, in the add-on's folder."""
+    code = re.search(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
+    (tmp_path / "chalk.py").write_text(code, encoding="utf-8")
+    package = importlib.import_module("addon.look")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    look = importlib.import_module("addon.look.chalk").LOOK
+    try:
+        material = look_material(look)
+    finally:
+        del sys.modules["addon.look.chalk"]
+        del package.chalk
+    assert material.name == "Chalk"
+    assert set(look.lamps) == set(LOOKS["flesh"].lamps)
 
 
 # An artist's hand
