@@ -9,10 +9,13 @@ from movinglands import places
 from movinglands.data.digits import Digits
 from movinglands.data.faces import Faces
 from movinglands.data.hub import Hub
+from movinglands.data.registry import DATA_SETS
 from movinglands.errors import UserError
 from movinglands.networks.mlp import Mlp
+from movinglands.networks.registry import NETWORKS
 from movinglands.pieces.recipe import find_recipe, load_recipe, parse_change, read_recipe
 from movinglands.pieces.schema import QUALITIES, Recipe
+from movinglands.planes.directions import DIRECTIONS
 
 LAYERED = """
 title = "LAYERED"
@@ -115,7 +118,7 @@ def test_what_is_no_assignment(assignment):
         ("[surface]\nbatch = -1", "surface.batch", "expected 0 to"),
         ("[surface]\nminibatch = -1", "surface.minibatch", "expected 0 to"),
         ("[surface]\ntolerance = 0.6", "surface.tolerance", "expected 0 to 0.5"),
-        ("[surface]\ndirections = 'pca'", "surface.directions", "one of random, trajectory, hess"),
+        ("[surface]\ndirections = 'pca'", "surface.directions", f"one of {', '.join(DIRECTIONS)}"),
         ("[surface]\nbatch_norm = 'eval'", "surface.batch_norm", "one of mode, batch, stored, re"),
         ("[surface]\nnoise = 1", "surface.noise", "expected str"),
         ("[surface]\nprecision = 'fp8'", "surface.precision", "expected one of float32, tf32, bf"),
@@ -129,7 +132,7 @@ def test_what_is_no_assignment(assignment):
         ("[surface]\nmode = 'Train'", "surface.mode", "expected one of train, eval"),
         ("[surface]\nseed = -1", "surface.seed", "expected 0 to"),
         ("[network]\nseed = 99999999999999999999", "network.seed", "expected 0 to"),
-        ("[data]\nname = 'digit'", "data.name", "expected one of digits, faces, folder, idx, hub"),
+        ("[data]\nname = 'digit'", "data.name", f"expected one of {', '.join(DATA_SETS)}"),
         ("[data]\nname = 'folder'", "data.source", "folder needs the path of a folder, got ''"),
         ("[data]\nname = 'hub'", "data.source", "hub needs the name of a data set, got ''"),
         ("[data]\nsource = 'a/b'", "data.source", "digits has none: expected \"\", got 'a/b'"),
@@ -142,12 +145,16 @@ def test_what_is_no_assignment(assignment):
         (
             "[network]\nname = 'resnet'",
             "network.name",
-            "one of convnet, mlp, got 'resnet'",
+            f"one of {', '.join(NETWORKS)}, got 'resnet'",
         ),
         ("[network]\nname = 3", "network.name", "expected str, got 3"),
         ("[network]\ndept = 3", "network.dept", "known are name, width, depth, seed"),
         ("[network]\nname = 'mlp'\ndepth = 0", "network.depth", "expected 1 to 200, got 0"),
-        ("[surface.directions]\nname = 'pca'", "surface.directions", "one of random, trajectory"),
+        (
+            "[surface.directions]\nname = 'pca'",
+            "surface.directions",
+            f"{', '.join(DIRECTIONS)}, got",
+        ),
         ("[surface.directions]\npath = 'a'", "surface.directions", "expected str, got None"),
         ("[surface.directions]\nname = 'file'", "surface.directions.path", "the path of a file"),
         (
