@@ -167,6 +167,12 @@ def _rendered(tree: bpy.types.NodeTree, scene: bpy.types.Scene, y: float) -> bpy
     return layers.outputs["Image"]
 
 
+def _is_plain(picture: bpy.types.NodeSocket, scene: bpy.types.Scene) -> bool:
+    """Tell whether a picture is the one that a scene renders, without any compositing."""
+    layers = picture.node
+    return layers.type == "R_LAYERS" and layers.scene == scene and picture.name == "Image"
+
+
 def _switched_off(
     scene: bpy.types.Scene, tree: bpy.types.NodeTree, picture: bpy.types.NodeSocket | None
 ) -> bpy.types.NodeSocket | None:
@@ -177,7 +183,7 @@ def _switched_off(
     for node in tree.nodes:
         if node.type in ("OUTPUT_FILE", "VIEWER"):
             node.mute = True
-    if picture is None or (picture.node.type == "R_LAYERS" and picture.name == "Image"):
+    if picture is None or _is_plain(picture, scene):
         return picture
     switch = tree.nodes.new("CompositorNodeSwitch")
     switch.name = switch.label = OWN
