@@ -14,6 +14,7 @@ import bpy
 
 from ..blender import compat
 from ..blender.parts import MARK, OVERLAYS_OF, Part, Parts
+from ..nodes.graph import Graph
 from ..units import WIDTH
 from .layout import drive
 from .materials import COMPOSITED
@@ -149,22 +150,19 @@ def _compose(scene: bpy.types.Scene, above: bpy.types.Scene) -> None:
     if not acted:
         scene.render.compositor_device = "CPU"  # where there is no screen, there may be no GPU
         picture = _switched_off(scene, tree, picture)
-    overlays = _rendered(tree, above, -400)
-    over = tree.nodes.new("CompositorNodeGroup")
-    over.node_tree = laid_over()
+    graph = Graph(tree)
+    overlays = _rendered(graph, above, -400)
+    picture = picture or _rendered(graph, scene, 0)
+    over = graph.group(laid_over(), Image=picture, Overlays=overlays)
     over.name = over.label = NODE
     over.location, over.width = (-250, 0), 180
-    tree.links.new(picture or _rendered(tree, scene, 0), over.inputs["Image"])
-    tree.links.new(overlays, over.inputs["Overlays"])
-    tree.links.new(over.outputs[0], ends)
+    graph.feed(ends, over.outputs[0])
 
 
-def _rendered(tree: bpy.types.NodeTree, scene: bpy.types.Scene, y: float) -> bpy.types.NodeSocket:
+def _rendered(graph: Graph, scene: bpy.types.Scene, y: float) -> bpy.types.NodeSocket:
     """Add the picture that a scene renders."""
-    layers = tree.nodes.new("CompositorNodeRLayers")
-    layers.scene = scene
-    layers.location = (-600, y)
-    return layers.outputs["Image"]
+    settings = {"scene": scene, "location": (-600, y)}
+    return graph.add("CompositorNodeRLayers", settings).outputs["Image"]
 
 
 def _is_plain(picture: bpy.types.NodeSocket, scene: bpy.types.Scene) -> bool:
@@ -185,10 +183,9 @@ def _switched_off(
             node.mute = True
     if picture is None or _is_plain(picture, scene):
         return picture
-    switch = tree.nodes.new("CompositorNodeSwitch")
-    switch.name = switch.label = OWN
-    switch.location = (-420, 0)
+    graph = Graph(tree)
+    switch = graph.add("CompositorNodeSwitch", {"name": OWN, "label": OWN, "location": (-420, 0)})
     off, on = (socket for socket in switch.inputs if socket.type == "RGBA")
-    tree.links.new(_rendered(tree, scene, 0), off)
-    tree.links.new(picture, on)
+    graph.feed(off, _rendered(graph, scene, 0))
+    graph.feed(on, picture)
     return switch.outputs[0]
