@@ -7,45 +7,65 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from ..camera.acts import FRAMING, Act, read_acts
+from ..camera.rigs import RIGS
 from ..look import LOOKS
+
+
+def _key(table: str, default: Any, **allowed: Any) -> Any:
+    """Return a field for a key of a recipe's table."""
+    return dataclasses.field(default=default, metadata={"table": table, **allowed})
+
+
+def _number(table: str, default: float | None, low: float, high: float) -> Any:
+    return _key(table, default, low=low, high=high)
+
+
+def _one_of(table: str, *choices: str) -> Any:
+    return _key(table, choices[0], choices=choices)
+
+
+def _framing(name: str) -> Any:
+    return _number("camera", None, *FRAMING[name][1:])
 
 
 @dataclass(frozen=True)
 class Settings:
     """The film, look and camera keys of a recipe; what of the framing is None is the rig's own."""
 
-    fps: int = 24
-    seconds: float = 5.0
-    width: int = 640
-    height: int = 360
-    samples: int = 8
-    poster_at: float = 0.7
-    poster_width: int = 1280
-    poster_samples: int = 48
-    motion_blur: bool = False
-    show_title: bool = True
-    show_recipe: bool = True
-    show_loss: bool = True
-    show_step: bool = True
-    show_badges: bool = True
-    show_rate: bool = False
-    name: str = "flesh"
-    scale: str = "log"
-    relief: float = 0.24
-    clip_low: float = 0.0
-    clip_high: float = 100.0
-    reverse: bool = False
-    arrange: str = "side"
-    rig: str = "ride"
-    lens: float | None = None
-    azimuth: float | None = None
-    elevation: float | None = None
-    distance: float | None = None
-    drift: float | None = None
-    third: float | None = None
-    rise: float | None = None
-    follow: float | None = None
-    acts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    fps: int = _number("film", 24, 1, 240)
+    seconds: float = _number("film", 5.0, 0.01, 36_000)
+    width: int = _number("film", 640, 16, 16_384)
+    height: int = _number("film", 360, 16, 16_384)
+    samples: int = _number("film", 8, 1, 65_536)
+    poster_at: float = _number("film", 0.7, 0, 1)
+    poster_width: int = _number("film", 1280, 16, 16_384)
+    poster_samples: int = _number("film", 48, 1, 65_536)
+    motion_blur: bool = _key("film", False)
+    show_title: bool = _key("film", True)
+    show_recipe: bool = _key("film", True)
+    show_loss: bool = _key("film", True)
+    show_step: bool = _key("film", True)
+    show_badges: bool = _key("film", True)
+    show_rate: bool = _key("film", False)
+    name: str = _one_of("look", *LOOKS)
+    scale: str = _one_of("look", "log", "linear", "symlog")
+    relief: float = _number("look", 0.24, 0.001, 100)
+    clip_low: float = _number("look", 0.0, 0, 100)
+    clip_high: float = _number("look", 100.0, 0, 100)
+    reverse: bool = _key("look", False)
+    arrange: str = _one_of("look", "side", "over")
+    rig: str = _one_of("camera", *RIGS)
+    lens: float | None = _framing("lens")
+    azimuth: float | None = _framing("azimuth")
+    elevation: float | None = _framing("elevation")
+    distance: float | None = _framing("distance")
+    drift: float | None = _framing("drift")
+    third: float | None = _framing("third")
+    rise: float | None = _framing("rise")
+    follow: float | None = _framing("follow")
+    acts: list[dict[str, Any]] = dataclasses.field(
+        default_factory=list, metadata={"table": "camera"}
+    )
 
     @classmethod
     def of_recipe(cls, recipe: dict[str, Any]) -> Settings:
@@ -54,7 +74,7 @@ class Settings:
         Raises
         ------
         ValueError
-            For a value of the wrong type, or a size that is not positive.
+            For a value of the wrong type, or out of its bounds.
         """
         values = {}
         for table in ("film", "look", "camera"):
@@ -62,9 +82,8 @@ class Settings:
             if not isinstance(given, dict):
                 raise ValueError(f"recipe: {table}: expected a table of keys, got {given!r}.")
             for field in fields(cls):
-                if field.name in given:
-                    where = f"recipe: {table}.{field.name}"
-                    values[field.name] = _checked(given[field.name], field, where)
+                if field.metadata["table"] == table and field.name in given:
+                    values[field.name] = _checked(given[field.name], field)
         settings = cls(**values)
         settings.film_acts  # noqa: B018 - for its checks
         return settings
@@ -98,24 +117,17 @@ class Settings:
 SHOW = "show_"
 """What the names of the switches of overlays begin with."""
 
-SIGNED = ("azimuth", "elevation", "drift", "follow", "poster_at", "clip_low")
-"""Settings that may be zero or less; every other number must be positive."""
 
-CHOICES = {
-    "name": tuple(LOOKS),
-    "scale": ("log", "linear", "symlog"),
-    "arrange": ("side", "over"),
-}
-"""What words may be."""
-
-
-def _checked(value: Any, field: Field, where: str) -> Any:
+def _checked(value: Any, field: Field) -> Any:
     """Hold a recipe's value against a setting: a file can come from anywhere."""
-    expected = {MISSING: list, None: float}.get(field.default, type(field.default))
+    allowed, default = field.metadata, field.default
+    where = f"recipe: {allowed['table']}.{field.name}"
+    expected = {MISSING: list, None: float}.get(default, type(default))
     if type(value) is not expected and (expected, type(value)) != (float, int):
         raise ValueError(f"{where}: expected {expected.__name__}, got {value!r}.")
-    if expected in (int, float) and not (field.name in SIGNED or value > 0):
-        raise ValueError(f"{where}: expected a positive number, got {value!r}.")
-    if value not in CHOICES.get(field.name, (value,)):
-        raise ValueError(f"{where}: expected one of {', '.join(CHOICES[field.name])}.")
+    if "low" in allowed and not allowed["low"] <= value <= allowed["high"]:
+        bounds = f"from {allowed['low']} to {allowed['high']}"
+        raise ValueError(f"{where}: expected a number {bounds}, got {value!r}.")
+    if value not in allowed.get("choices", (value,)):
+        raise ValueError(f"{where}: expected one of {', '.join(allowed['choices'])}.")
     return expected(value)

@@ -16,7 +16,6 @@ from addon.camera.record import RECORD
 from addon.look import LOOKS
 from addon.sequence.format import SequenceError
 from addon.shot import parts as shots
-from addon.shot.settings import CHOICES
 from addon.ui import choices, file_summary, import_operators, modal
 from movinglands.sequence import write_sequence
 
@@ -92,7 +91,7 @@ def test_look_and_camera_can_be_chosen(registered, tiny_file):
 
 
 def test_every_look_and_rig_can_be_chosen():
-    assert tuple(name for name, *_ in choices.LOOKS) == CHOICES["name"]
+    assert tuple(name for name, *_ in choices.LOOKS) == tuple(LOOKS)
     assert tuple(name for name, *_ in choices.RIGS) == tuple(rigs.RIGS)
 
 

@@ -139,7 +139,10 @@ def test_parts_are_found_by_their_mark_whatever_they_are_called(shot, parts):
         ({"film": {"seconds": "5"}}, "film.seconds: expected float, got '5'"),
         ({"film": {"width": 640.5}}, "film.width: expected int, got 640.5"),
         ({"film": 3}, "film: expected a table of keys, got 3"),
-        ({"look": {"relief": -1.0}}, "look.relief: expected a positive number"),
+        ({"look": {"relief": -1.0}}, "look.relief: expected a number from 0.001 to 100, got -1.0"),
+        ({"film": {"poster_at": 3}}, "film.poster_at: expected a number from 0 to 1, got 3"),
+        ({"look": {"name": "wool"}}, "look.name: expected one of flesh, fur, ink, specimen"),
+        ({"camera": {"rig": "fly"}}, "camera.rig: expected one of ride, coaster"),
     ],
 )
 def test_a_recipe_from_anywhere_is_checked(recipe, fault):

@@ -67,30 +67,25 @@ def test_what_needs_no_blender_leans_on_nothing_that_does():
         assert set(leaned_on(path)) <= set(WITHOUT_BLENDER), path
 
 
-def settings():
-    """The fields of ``addon.shot.settings.Settings`` and their defaults, read without Blender."""
-    tree = ast.parse((ROOT / "addon" / "shot" / "settings.py").read_text(encoding="utf-8"))
-    (declared,) = [
-        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
-    ]
-    return {
-        field.target.id: [] if field.target.id == "acts" else ast.literal_eval(field.value)
-        for field in declared.body
-        if isinstance(field, ast.AnnAssign)
-    }
+def declared(field, table):
+    """All that a half says of a key: its table, default, bounds and choices."""
+    default = [] if field.default is dataclasses.MISSING else field.default
+    given = field.metadata
+    return table, default, given.get("low"), given.get("high"), given.get("choices")
 
 
 def test_a_shot_has_the_settings_of_the_recipe():
     """Film, look and camera, one to one; what has a single choice needs no setting."""
-    tables = (schema.Film, schema.Look, schema.Camera)
-    keys = [field for table in tables for field in dataclasses.fields(table)]
-    assert len({field.name for field in keys}) == len(keys), "a name stands in two tables"
+    tables = {"film": schema.Film, "look": schema.Look, "camera": schema.Camera}
+    keys = [(field, name) for name, table in tables.items() for field in dataclasses.fields(table)]
+    assert len({field.name for field, _ in keys}) == len(keys), "a name stands in two tables"
     expected = {
-        field.name: [] if field.name == "acts" else field.default
-        for field in keys
-        if len(field.metadata.get("choices", (1, 2))) > 1
+        field.name: declared(field, table)
+        for field, table in keys
+        if len(field.metadata.get("choices") or (1, 2)) > 1
     }
-    assert settings() == expected
+    found = {f.name: declared(f, f.metadata["table"]) for f in dataclasses.fields(Settings)}
+    assert found == expected
 
 
 def test_a_recipe_knows_the_rigs_of_the_add_on():
