@@ -11,6 +11,7 @@ from ..overlays.compositing import node_of
 from ..shot import parts as shots
 from . import edit_operators, file_summary, import_operators
 from .choices import LOOKS, RIGS
+from .drawing import sentence
 from .view import CATEGORY
 
 
@@ -41,7 +42,10 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
         parts = shots.parts_of(shot)
         source = shots.source_of(shot)
         layout.label(text=shot.name, icon="RNDCURVE")
-        layout.label(text=source.name, icon="FILE" if source.exists() else "ERROR")
+        if source.exists():
+            layout.label(text=source.name, icon="FILE")
+        else:
+            sentence(layout, f"{source.name} is not there: choose it by Replace", "ERROR")
         row = layout.row(align=True)
         row.operator(
             edit_operators.MOVING_LANDS_OT_update.bl_idname, icon="FILE_REFRESH", text="Update"
@@ -66,7 +70,7 @@ class MOVING_LANDS_PT_shot(bpy.types.Panel):
 
 
 def _label(items: tuple[tuple[str, str, str], ...], chosen: str) -> str:
-    return next(label for name, label, _ in items if name == chosen)
+    return next((label for name, label, _ in items if name == chosen), chosen)
 
 
 def _light_rigs(layout: bpy.types.UILayout, rigs: list[bpy.types.Object]) -> None:

@@ -85,7 +85,7 @@ class Window:
                 started.kill()
                 started.wait()
 
-    def run(self, code, seconds=60):
+    def run(self, code, seconds=120):
         """Run code in Blender; return the value of its last line."""
         partial, answer = self.folder / "todo.part", self.folder / "answer.json"
         partial.write_text(code)
@@ -100,7 +100,7 @@ class Window:
         assert "error" not in said, said["error"]
         return said["value"]
 
-    def until(self, code, expected=True, seconds=60):
+    def until(self, code, expected=True, seconds=120):
         """Wait until code in Blender has a value."""
         deadline = time.monotonic() + seconds
         while (found := self.run(code)) != expected:
@@ -143,7 +143,7 @@ class Window:
         before = self.run("draws()")
         self.until(f"draws() > {before} + 2")
 
-    def settle(self, seconds=30):
+    def settle(self, seconds=120):
         """Wait until Blender has done what was asked of it by keys."""
         deadline = time.monotonic() + seconds
         before = -1
