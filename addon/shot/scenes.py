@@ -48,7 +48,7 @@ def _is_untouched(scene: bpy.types.Scene, new: bpy.types.Scene) -> bool:
 def select(scene: bpy.types.Scene, lands: list[bpy.types.Object]) -> None:
     """Select lands in a scene, the first of them active, and nothing else."""
     layer = scene.view_layers[0]
-    for thing in layer.objects.selected:
+    for thing in list(layer.objects.selected):
         thing.select_set(False, view_layer=layer)
     for land in lands:
         land.select_set(True, view_layer=layer)

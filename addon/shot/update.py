@@ -180,9 +180,10 @@ def _planning(
     there: Parts,
     settings: Settings,
 ) -> Generator[float, None, list[Plan]]:
-    """Plan the cameras of a shot anew; none where its first land, which they film, is gone."""
+    """Plan the cameras of a shot anew; none without its first land, which they film."""
     first = there.surfaces[0]
-    if shown[0].name != first or Part("Land", first) not in there or not there.all("Camera"):
+    films = any(there.all(kind) for kind in camera.KINDS)
+    if shown[0].name != first or Part("Land", first) not in there or not films:
         return []
     scene = scene_of(collection)
     ground = yield from within(0.0, 0.2, surveying(scene, shown, scale, there))

@@ -26,6 +26,8 @@ def mine():
     scene = bpy.context.scene
     scene.render.fps, scene.frame_end, scene.frame_current = 30, 77, 5
     scene.cursor.location = (1, 2, 3)
+    for thing in scene.objects:  # cube, lamp and camera
+        thing.select_set(True)
     return scene
 
 
@@ -104,3 +106,12 @@ def test_each_shot_goes_by_its_own_scene(mine, file):
     assert stage.change_look(shot, scene, "ink") == []
     assert stage.change_rig(shot, scene, "orbit") == []
     assert mine.render.fps == 30 and mine.world.name == "World"
+
+
+def test_a_built_blend_has_the_shot_s_scene_and_nothing_else(file, tmp_path, command_line):
+    command_line("build", file, "-o", tmp_path / "built.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "built.blend"))
+    (shot,) = shots.in_file()
+    scene = shots.scene_of(shot)
+    assert bpy.context.scene == scene
+    assert set(bpy.data.scenes) == {scene, *scenes_of(scene)}

@@ -320,6 +320,14 @@ def test_the_minimizer_follows_a_land_that_was_retimed(shot, files):
         assert (bead - empty).length < 0.1 * WIDTH
 
 
+def test_a_track_is_renewed_without_the_camera_that_followed_it(shot, files):
+    parts = shots.parts_of(shot)
+    bpy.data.objects.remove(parts["Camera"])
+    before = keys_of(parts["Minimizer"], "location", 2)
+    assert drained(stage.updating(shot, files["grown"])) == []
+    assert keys_of(parts["Minimizer"], "location", 2) != before
+
+
 def test_other_heights(shot, files):
     settings, _ = shots.made_with(shot)
     changed = dataclasses.replace(settings, scale="linear", relief=0.5, reverse=True)
