@@ -147,12 +147,6 @@ def parts_of(shot: bpy.types.Collection) -> Parts:
     return Parts(found, surfaces or _numbered(found))
 
 
-def is_part_of(thing: bpy.types.Object, shot: bpy.types.Collection) -> bool:
-    """Tell whether an object lies in a shot's collection, or is recorded as a part of it."""
-    recorded = SHOT in shot and _shot(thing) == shot[SHOT]
-    return recorded or shot.all_objects.get(thing.name) == thing
-
-
 def _objects_of(shot: bpy.types.Collection) -> list[bpy.types.Object]:
     own, known = set(shot.all_objects), shot.get(SHOT)
     found = [t for t in own if isinstance(t.get(MARK), str) or (known and _shot(t) == known)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import bpy
 
-from ..blender.parts import MARK, Part, Parts, is_part_of, parts_of
+from ..blender.parts import MARK, Part, Parts, parts_of
 from ..sequence.selection import Selection
 from .settings import Settings
 
@@ -20,6 +20,10 @@ __all__ = [
 
 MADE_WITH = "moving_lands_made_with"
 """Custom property of a shot's collection: settings and options, as JSON."""
+
+
+INTO = "own scene", "this scene", None
+"""What ``Options.into`` may be."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,11 @@ class Options:
     selection: Selection = field(default_factory=Selection)
     cache: bool = False
     whole: bool = True
-    into: Literal["own scene", "this scene"] | None = None
+    into: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.into not in INTO:
+            raise ValueError(f'into: expected "own scene" or "this scene", got {self.into!r}.')
 
 
 def made_with(collection: bpy.types.Collection) -> tuple[Settings, Options]:
@@ -51,7 +59,8 @@ def made_with(collection: bpy.types.Collection) -> tuple[Settings, Options]:
     note = json.loads(collection.get(MADE_WITH, "{}"))
     known = {field.name for field in fields(Settings)}
     settings = Settings(**{k: v for k, v in note.get("settings", {}).items() if k in known})
-    options = note.get("options", {})
+    known = {field.name for field in fields(Options)}
+    options = {k: v for k, v in note.get("options", {}).items() if k in known}
     selection = Selection(**options.pop("selection", {}))
     return settings, Options(selection, **options)
 
@@ -90,9 +99,10 @@ def scene_of(collection: bpy.types.Collection) -> bpy.types.Scene:
 
 def at_hand(context: bpy.types.Context) -> bpy.types.Collection | None:
     """Return the shot that an artist is at: that of the active object, or the scene's first."""
-    found = in_scene(context.scene)
-    active = context.active_object
-    return next((c for c in found if active and is_part_of(active, c)), next(iter(found), None))
+    found, active = in_scene(context.scene), context.active_object
+    near = (c for c in found if active and c.all_objects.get(active.name) == active)
+    own = (c for c in found if active and active in parts_of(c).values())  # wherever it lies
+    return next(chain(near, own, found), None)
 
 
 def lands_of(collection: bpy.types.Collection) -> list[bpy.types.Object]:

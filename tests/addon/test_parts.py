@@ -103,6 +103,9 @@ def test_a_copy_of_a_shot_has_parts_of_its_own(empty, tmp_path):
     assert set(own) == set(theirs)
     assert set(own.values()) == set(shot.all_objects)
     assert set(theirs.values()) == set(copy.all_objects)
+    for each, parts in ((shot, own), (copy, theirs)):
+        bpy.context.view_layer.objects.active = parts["Land"]
+        assert shots.at_hand(bpy.context) == each
 
 
 def test_lands_are_brought_up_to_date_by_name(empty, tmp_path):

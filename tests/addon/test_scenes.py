@@ -115,3 +115,8 @@ def test_a_built_blend_has_the_shot_s_scene_and_nothing_else(file, tmp_path, com
     scene = shots.scene_of(shot)
     assert bpy.context.scene == scene
     assert set(bpy.data.scenes) == {scene, *scenes_of(scene)}
+
+
+def test_no_other_scene_can_be_asked_for():
+    with pytest.raises(ValueError, match='into: expected "own scene" or "this scene", got \'mine'):
+        shots.Options(into="mine")
