@@ -103,7 +103,7 @@ def test_a_defect(told, tiny_file, tmp_path, monkeypatch, capsys):
     def broken(*arguments):
         raise RuntimeError("a wheel\ncame off")
 
-    monkeypatch.setattr(compute, "_surface", broken)
+    monkeypatch.setattr(compute, "surface_of", broken)
     with pytest.raises(RuntimeError, match="a wheel"):
         told("compute", tiny_file, "-o", tmp_path / "a.h5", "--json")
     last = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -1,7 +1,7 @@
 """The plan: found by turns, held against one point at a time, kept where it was measured."""
 
 import json
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,12 +24,13 @@ def evaluator(tmp_path):
 
 
 def paced(monkeypatch, seconds, falsely=()):
-    """Have launches take so long a point by their size, and some answer wrongly."""
-    called = launcher.Launcher.__call__
+    """Have launches take so long a point by their size, on a clock of its own; some err."""
+    called, now = launcher.Launcher.__call__, [0.0]
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
     def slowly(made, points, index):
         launch = made.plan.launch
-        time.sleep(seconds(launch) * len(points))
+        now[0] += seconds(launch) * len(points)
         values = called(made, points, index)
         return values * (1.5 if launch in falsely and len(points) > launch else 1)
 
