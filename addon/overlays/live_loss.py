@@ -8,7 +8,7 @@ import bpy
 
 from ..blender.parts import Part, Parts
 from ..land.mesh import clock
-from ..nodes.geometry import shared
+from ..nodes.geometry import shared, tree_with
 from ..nodes.graph import Graph, Number
 from . import labels, materials
 from .layout import CAPITAL, GAP, NUMBER, Picture
@@ -42,6 +42,8 @@ def make(picture: Picture, there: Parts, content: Content) -> dict[Part, bpy.typ
 
 def write(there: Parts, content: Content) -> Written:
     """Let the labels count the losses of the snapshots."""
+    for label in there.all("Live loss"):
+        _let_go(label)
     return {
         label: labels.key_numbers(label, clock(land), {"Loss": keyable(surface.minimizer[:, 2])})
         for surface in content.surfaces
@@ -73,6 +75,16 @@ def label(
         )
     )
     return labels.hung(graph, bead)
+
+
+def _let_go(label: bpy.types.Object) -> None:
+    """Let a label no longer keep clear of texts that were deleted."""
+    tree = tree_with(label, "Loss")
+    for node in tree.nodes if tree else ():
+        for socket in node.inputs:
+            text = socket.default_value if socket.type == "OBJECT" else None
+            if text and text.type == "FONT" and not text.users_scene:
+                socket.default_value = None
 
 
 def _draw(graph: Graph) -> None:

@@ -43,6 +43,12 @@ def test_what_is_deleted_is_not_in_the_film(shot):
     assert {"Sentence", "Step"} <= {thing.name for thing in above.objects}
 
 
+def test_what_is_deleted_is_no_longer_in_the_way(shot):
+    delete(parts_of(shot)["Title"])
+    stage.update(shot)
+    assert not bpy.data.objects["Title"].users
+
+
 def test_what_is_duplicated_is_in_the_film(shot):
     (above,) = scenes_of(bpy.context.scene)
     title = parts_of(shot)["Title"]
