@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from ..engine.plan import Plan
 from ..engine.work import Ingredients
 from ..errors import UserError
 from .packing import folder_of, new_files, unpacked
-from .session import ray
+from .session import exceptions, ray
 
 
 class Worker:
@@ -51,7 +53,7 @@ class Worker:
         """Return the values of points of a frame."""
         with _located():
             if frame != self._frame:
-                self._evaluator.place(*unpacked(ray.get(centre[0]), self._device))
+                self._evaluator.place(*unpacked(_fetched(centre[0]), self._device))
                 self._frame = frame
             return self._evaluator(points, index)
 
@@ -60,6 +62,17 @@ class Worker:
     ) -> Evaluator:
         given: Ingredients = unpacked(ingredients, self._device)
         return Evaluator(given.objective(self._device), given.plane, packages, plan)
+
+
+def _fetched(reference: Any) -> bytes:
+    """Return what a reference stands for; a worker whose node is gone ends with it.
+
+    The loss has not failed then, and the tile goes to another worker.
+    """
+    try:
+        return ray.get(reference)
+    except (OSError, exceptions.RaySystemError, exceptions.LocalRayletDiedError):
+        os._exit(1)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -29,6 +30,7 @@ ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 from movinglands.cluster import pool as cluster  # noqa: E402
+from movinglands.cluster import worker  # noqa: E402
 from movinglands.cluster.pool import AHEAD, Cluster  # noqa: E402
 
 DRIVER = os.getpid()
@@ -321,6 +323,23 @@ def test_the_driver_may_lack_what_is_asked_of_the_cluster(nodes, tmp_path, monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"--device cuda: the Ray cluster has 0 GPUs"):
         compute_sequence(tmp_path / "a.h5", surface_of(), device="cuda", ray=nodes.address)
+
+
+def test_a_worker_ends_with_its_node(monkeypatch):
+    """Which may show as a pipe that breaks while weights are fetched: no fault of the loss."""
+
+    def broken(*_):
+        raise BrokenPipeError("Broken pipe")
+
+    def ended(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(worker.ray, "get", broken)
+    monkeypatch.setattr(worker.os, "_exit", ended)
+    at_work = worker.Worker("cpu")
+    at_work._evaluator = SimpleNamespace(place=None)
+    with pytest.raises(SystemExit):
+        at_work.evaluate(0, [None], np.zeros((1, 2)), np.zeros(1, np.int64))
 
 
 def test_without_ray(monkeypatch):
