@@ -103,7 +103,7 @@ def prepare(
     scene = open_blend(blend)
     if scene.camera is None:
         raise ValueError(f"{blend}: its scene has no camera to render from.")
-    shot = signature(scene)
+    shot = signature(scene)  # before it is set to what is asked for
     if named_quality:
         quality.apply(scene, named_quality)
     remark = quality.make_up_for_denoiser(scene)
@@ -115,7 +115,6 @@ def prepare(
     among = next(iter(frames.values())).parent
     home = among.parent if among.name == "frames" else among
     film = home / f"{blend.stem.removesuffix(COPY)}.{format}"
-    pictures = scene.render.image_settings
     return RenderJob(
         blend=blend,
         scene=scene,
@@ -126,14 +125,20 @@ def prepare(
         format=format,
         shot=shot,
         digest=digest,
-        how={
-            "Blender": ".".join(map(str, bpy.app.version[:2])),
-            "quality": named_quality or "as it is",
-            "pictures": f"{pictures.file_format} {pictures.color_depth}",
-            "denoiser": _denoiser(scene),
-        },
+        how=_how(scene, named_quality),
         remarks=(remark,) if remark else (),
     )
+
+
+def _how(scene: bpy.types.Scene, named_quality: str | None) -> dict[str, str]:
+    """Return what besides the shot tells frames from others."""
+    pictures = scene.render.image_settings
+    return {
+        "Blender": ".".join(map(str, bpy.app.version[:2])),
+        "quality": named_quality or "as it is",
+        "pictures": f"{pictures.file_format} {pictures.color_depth}",
+        "denoiser": _denoiser(scene),
+    }
 
 
 def _denoiser(scene: bpy.types.Scene) -> str:
