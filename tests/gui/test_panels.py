@@ -27,11 +27,13 @@ def watch(module, name):
     function = getattr(module, name)
     def watched(*given):
         drawing = any(frame.name.startswith("draw") for frame in traceback.extract_stack())
-        calls.append([name, drawing])
+        if not (watched.cache_info and watched.cache_info().currsize):
+            calls.append([name, drawing])
         return function(*given)
+    watched.cache_info = getattr(function, "cache_info", None)
     setattr(module, name, watched)
 
-watch(module("render.devices"), "found")
+watch(module("blender.devices"), "found")
 watch(module("ui.file_summary"), "open_sequence")
 open_panels()
 open_tab()
