@@ -349,8 +349,9 @@ def test_it_waits_for_an_artist_in_edit_mode(slow):
     assert waiting.outcome == ("SORTTIME", "gently.h5 is complete, and waits for Object Mode.")
     assert not land()
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert follow().outcome[0] == "CHECKMARK"
-    assert land()
+    text = "gently.h5 is complete, its land in the new scene TINY."
+    assert follow().outcome == ("CHECKMARK", text)
+    assert land(bpy.data.scenes["TINY"])
 
 
 @pytest.fixture
