@@ -13,7 +13,7 @@ import bpy
 from . import preferences
 from .compute_job import Computation, runner
 from .drawing import sentence
-from .jobs import CancelsJob
+from .jobs import CancelsJob, Runner
 from .polling import agrees
 from .process import Process
 from .view import CATEGORY
@@ -191,7 +191,10 @@ class MOVING_LANDS_OT_cancel_computing(CancelsJob, bpy.types.Operator):
     bl_idname = "moving_lands.cancel_computing"
     bl_label = "Cancel"
     bl_description = "Stop computing. What there is stays, and Compute continues from it"
-    runner = runner
+
+    @staticmethod
+    def runner() -> Runner:
+        return runner
 
 
 class MOVING_LANDS_PT_compute(bpy.types.Panel):

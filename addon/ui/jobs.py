@@ -6,7 +6,7 @@ A job belongs to the session, not to a .blend: undo, other scenes and other file
 from __future__ import annotations
 
 import traceback
-from typing import Any, ClassVar
+from typing import Any
 
 import bpy
 
@@ -126,16 +126,23 @@ class Runner:
 
 
 class CancelsJob:
-    """What operators have in common that cancel the job of a runner."""
+    """What operators have in common that cancel the job of a runner.
 
-    runner: ClassVar[Runner]
+    They are asked for it: as an attribute of a registered class it would be alive at Blender's
+    end, and keep a Blender 4.5 that is a Python module from ending.
+    """
+
+    @staticmethod
+    def runner() -> Runner:
+        """Return the runner whose job is cancelled."""
+        raise NotImplementedError
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not cls.runner.running:
+        if not cls.runner().running:
             return agrees(cls, "Nothing is under way.")
-        return agrees(cls, "It is stopping." if cls.runner.job.process.cancelled else "")
+        return agrees(cls, "It is stopping." if cls.runner().job.process.cancelled else "")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        self.runner.job.process.cancel()
+        self.runner().job.process.cancel()
         return {"FINISHED"}

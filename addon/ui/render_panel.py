@@ -12,7 +12,7 @@ from ..render import copies, folder, quality
 from ..render.opening import shot_scene
 from . import render_job
 from .drawing import redraw, sentence
-from .jobs import CancelsJob
+from .jobs import CancelsJob, Runner
 from .polling import agrees, needs_own
 from .render_job import frames_folder, runner
 from .view import CATEGORY
@@ -169,7 +169,10 @@ class MOVING_LANDS_OT_cancel_render(CancelsJob, bpy.types.Operator):
     bl_idname = "moving_lands.cancel_render"
     bl_label = "Cancel"
     bl_description = "Stop rendering. The frames that are there stay"
-    runner = runner
+
+    @staticmethod
+    def runner() -> Runner:
+        return runner
 
 
 class MOVING_LANDS_OT_open_folder(bpy.types.Operator):
