@@ -9,7 +9,6 @@ import threading
 import time
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -28,6 +27,8 @@ from movinglands.surfaces.job import SurfaceJob
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+from sequence_files import assert_same_datasets  # noqa: E402
 
 from movinglands.cluster import pool as cluster  # noqa: E402
 from movinglands.cluster import worker  # noqa: E402
@@ -107,22 +108,6 @@ def assert_same(answers, shot):
     assert len(answers) == len(expected)
     for tile, values in answers:
         assert values.tobytes() == expected[tile.file].tobytes(), tile.file
-
-
-def datasets_of(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if hasattr(item, "dtype") else None
-        )
-    return found
-
-
-def assert_same_datasets(path, other):
-    found, expected = datasets_of(path), datasets_of(other)
-    assert found.keys() == expected.keys()
-    for name, values in expected.items():
-        assert found[name].tobytes() == values.tobytes(), name
 
 
 def after(count, action, monkeypatch):

@@ -10,11 +10,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
 from cases import Case, cross_entropy, processes, train_slowly, with_accuracy
+from sequence_files import assert_same_datasets, datasets_of
 from torch.nn import functional as F
 
 import movinglands.pieces.compute as computing
@@ -55,22 +55,6 @@ def changed(recipe, **changes):
     """A recipe with ``table__key=value`` changed."""
     changes = {key.replace("__", "."): value for key, value in changes.items()}
     return read_recipe(recipe.to_toml(), "changed", None, changes)
-
-
-def datasets_of(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if hasattr(item, "dtype") else None
-        )
-    return found
-
-
-def assert_same_datasets(path, other):
-    found, expected = datasets_of(path), datasets_of(other)
-    assert found.keys() == expected.keys()
-    for name, values in expected.items():
-        assert found[name].tobytes() == values.tobytes(), name
 
 
 def networks_of(recipe, digits):

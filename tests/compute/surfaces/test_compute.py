@@ -34,6 +34,7 @@ from cases import (
     wgan,
     with_accuracy,
 )
+from sequence_files import assert_same_datasets, datasets_of
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -62,22 +63,6 @@ compute = functools.partial(compute_sequence, device="cpu", compiling=False)
 
 def journal_of(path):
     return path.with_name(path.name + ".journal")
-
-
-def datasets_of(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if hasattr(item, "dtype") else None
-        )
-    return found
-
-
-def assert_same_datasets(path, other):
-    found, expected = datasets_of(path), datasets_of(other)
-    assert found.keys() == expected.keys()
-    for name, values in expected.items():
-        assert found[name].tobytes() == values.tobytes(), name
 
 
 @pytest.fixture(scope="module")
